@@ -1,0 +1,1 @@
+"""Which customers will leave, why, and what to do on Monday."""

@@ -1,0 +1,75 @@
+"""The errors churnml raises on purpose.
+
+Every message says what was found, where, what was expected and what to do::
+
+    ChurnMLError
+    ├── ConfigError        a project file is missing, malformed or points nowhere
+    ├── SourceError        a source of history cannot be read or mapped to its table
+    ├── DataError          rows that were read would corrupt a score
+    ├── FeatureError       a feature cannot be computed as it is declared
+    ├── LabelError         a recipe leaves nothing to learn or to predict
+    ├── TrainingError      a model cannot be fitted to the table it was given
+    └── BundleError        a bundle is damaged, or does not fit the rows to score
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ChurnMLError(Exception):
+    """Root of every error that churnml raises on purpose."""
+
+
+class ConfigError(ChurnMLError):
+    """A project file is missing, malformed or refers to something that is not there."""
+
+
+class SourceError(ChurnMLError):
+    """A source of history cannot be read, or cannot be mapped to its table."""
+
+
+class DataError(ChurnMLError):
+    """Rows that were read would corrupt a score."""
+
+
+class FeatureError(ChurnMLError):
+    """A feature cannot be computed as it is declared."""
+
+
+class LabelError(ChurnMLError):
+    """A recipe leaves nothing to learn from or nothing to predict."""
+
+
+class TrainingError(ChurnMLError):
+    """A model cannot be fitted to the table it was given."""
+
+
+class BundleError(ChurnMLError):
+    """A bundle is damaged, or does not fit the rows it is asked to score."""
+
+
+def nearest(wanted: str, allowed: Iterable[str]) -> str:
+    """Say which allowed name is meant, for the end of an error message.
+
+    Parameters
+    ----------
+    wanted : str
+        The name that was not found.
+    allowed : iterable of str
+        The names that exist.
+
+    Returns
+    -------
+    str
+        ``" Did you mean 'x'?"``, or the list of what is allowed when nothing is near.
+    """
+    names = sorted(set(allowed))
+    close = difflib.get_close_matches(wanted, names, n=1, cutoff=0.6)
+    if close:
+        return f" Did you mean {close[0]!r}?"
+    if not names:
+        return " There are none."
+    shown = ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+    return f" Expected one of: {shown}."
