@@ -1,0 +1,109 @@
+"""A flat table, `account × features × label`, read from one file."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from churnml.errors import ConfigError, SourceError, nearest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# What spreadsheets and exports write for a value that is not there.
+MISSING = ("", " ", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+def read(path: Path, *, text: Collection[str] = ()) -> pa.Table:
+    """Read a flat table.
+
+    Parameters
+    ----------
+    path : Path
+        ``.csv`` or ``.tsv``, with or without ``.gz``, in UTF-8 with a header; or ``.parquet``.
+    text : collection of str
+        Columns to keep as the text that stands in the file: identifiers, so that ``007`` is not 7.
+
+    Returns
+    -------
+    pyarrow.Table
+        Its columns, types inferred; blank cells and the usual words for them are missing.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing, of another kind, malformed, empty, or repeats a column name.
+    ConfigError
+        If a column of `text` is not in the table.
+    """
+    import pyarrow as pa
+
+    try:
+        table = _parse(path, text)
+    except FileNotFoundError as error:
+        beside = (item.name for item in path.parent.iterdir()) if path.parent.is_dir() else ()
+        raise SourceError(f"{path}: no such file.{nearest(path.name, beside)}") from error
+    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        raise SourceError(f"{path}: cannot be read as a table: {error}.") from error
+    names = table.column_names
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SourceError(f"{path}: columns that appear twice: {', '.join(twice)}. Rename one.")
+    if not table.num_rows:
+        raise SourceError(f"{path}: has a header and no rows.")
+    for name in text:
+        column(table, name, path)
+    return table
+
+
+def column(table: pa.Table, name: str, where: Path | str) -> pa.ChunkedArray:
+    """Look up a column of a flat table.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name, with the nearest.
+    """
+    if name not in table.column_names:
+        raise ConfigError(f"{where}: has no column {name!r}.{nearest(name, table.column_names)}")
+    return table.column(name)
+
+
+def values(table: pa.Table, name: str, where: Path | str) -> tuple[Any, ...]:
+    """List the distinct values of a column, the missing one left out, in order.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such column, with the nearest.
+    """
+    return tuple(sorted(column(table, name, where).unique().drop_null().to_pylist()))
+
+
+def _parse(path: Path, text: Collection[str]) -> pa.Table:
+    import pyarrow as pa
+    from pyarrow import csv, parquet
+
+    kinds = [suffix.lower() for suffix in path.suffixes]
+    if kinds and kinds[-1] == ".parquet":
+        table = parquet.read_table(path)
+        for name in set(text) & set(table.column_names):
+            at = table.column_names.index(name)
+            table = table.set_column(at, name, table.column(name).cast(pa.string()))
+        return table
+    kind = kinds[-2] if len(kinds) > 1 and kinds[-1] == ".gz" else "".join(kinds[-1:])
+    if kind not in DELIMITERS:
+        raise SourceError(
+            f"{path}: a flat table is a .csv, .tsv or .parquet file, not {kind or 'without a kind'}."
+        )
+    return csv.read_csv(
+        path,
+        parse_options=csv.ParseOptions(delimiter=DELIMITERS[kind], newlines_in_values=True),
+        convert_options=csv.ConvertOptions(
+            null_values=list(MISSING),
+            strings_can_be_null=True,
+            column_types={name: pa.string() for name in text},
+        ),
+    )

@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from churnml import flat
+from churnml.errors import ConfigError, SourceError
+
+CSV = 'id,tenure,charge,note,Churn\n007,1,9.5,"a, b",Yes\n8, ,NA,,No\n'
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_types_are_inferred_and_blank_cells_are_missing(tmp_path: Path) -> None:
+    table = flat.read(write(tmp_path / "churn.csv", CSV), text=["id"])
+
+    assert table.to_pydict() == {
+        "id": ["007", "8"],
+        "tenure": [1, None],
+        "charge": [9.5, None],
+        "note": ["a, b", None],
+        "Churn": ["Yes", "No"],
+    }
+
+
+def test_compressed_and_tabbed_files_are_read(tmp_path: Path) -> None:
+    zipped = tmp_path / "churn.csv.gz"
+    zipped.write_bytes(gzip.compress(CSV.encode()))
+    tabs = write(tmp_path / "churn.tsv", CSV.replace('"a, b"', "a b").replace(",", "\t"))
+
+    assert flat.read(zipped).column_names == ["id", "tenure", "charge", "note", "Churn"]
+    assert flat.read(tabs).num_rows == 2
+
+
+def test_parquet_keeps_its_types_but_for_text(tmp_path: Path) -> None:
+    path = tmp_path / "churn.parquet"
+    parquet.write_table(pa.table({"id": [7, 8], "Churn": [True, False]}), path)
+
+    table = flat.read(path, text=["id"])
+
+    assert table.to_pydict() == {"id": ["7", "8"], "Churn": [True, False]}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("churn.xlsx", "", "a flat table is a .csv, .tsv or .parquet file, not .xlsx"),
+        ("churn", "", "not without a kind"),
+        ("churn.csv", "", "cannot be read as a table"),
+        ("churn.csv", "a,b\n", "has a header and no rows"),
+        ("churn.csv", "a,b\n1,2\n1\n", "cannot be read as a table"),
+        ("churn.csv", "a,a\n1,2\n", "columns that appear twice: a"),
+        ("churn.parquet", "no parquet", "cannot be read as a table"),
+    ],
+)
+def test_what_is_no_flat_table_is_refused(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    with pytest.raises(SourceError, match=message) as caught:
+        flat.read(write(tmp_path / name, text))
+
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
+    write(tmp_path / "churn.csv", CSV)
+
+    with pytest.raises(SourceError, match=r"no such file\. Did you mean 'churn\.csv'\?"):
+        flat.read(tmp_path / "chrun.csv")
+
+
+def test_an_unknown_column_names_the_nearest(tmp_path: Path) -> None:
+    path = write(tmp_path / "churn.csv", CSV)
+
+    with pytest.raises(ConfigError, match=r"no column 'churn'\. Did you mean 'Churn'\?"):
+        flat.values(flat.read(path), "churn", path)
+    with pytest.raises(ConfigError, match=r"no column 'Tenure'\. Did you mean 'tenure'\?"):
+        flat.read(path, text=["Tenure"])
+
+
+def test_values_are_told_apart_in_order(tmp_path: Path) -> None:
+    path = write(tmp_path / "churn.csv", "x\n2\n1\n2\nNA\n")
+
+    assert flat.values(flat.read(path), "x", path) == (1, 2)
