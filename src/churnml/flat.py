@@ -24,7 +24,7 @@ def read(path: Path, *, text: Collection[str] = ()) -> pa.Table:
     path : Path
         ``.csv`` or ``.tsv``, with or without ``.gz``, in UTF-8 with a header; or ``.parquet``.
     text : collection of str
-        Columns to keep as the text that stands in the file: identifiers, so that ``007`` is not 7.
+        Columns to keep as the text in the file: identifiers, so that ``007`` is not 7.
 
     Returns
     -------
