@@ -1,0 +1,288 @@
+"""Sources opened: files and databases as relations that the checks can read many times."""
+
+from __future__ import annotations
+
+import glob
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+
+from churnml.errors import SourceError, nearest
+from churnml.history.csv_files import ROW, SOURCE, CsvFile, copy_csv
+from churnml.history.databases import copy_query
+from churnml.history.sources import TableSource
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+CSV_SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+PARQUET_SUFFIXES = (".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class Extract:
+    """What a source holds of one table, ready to be queried.
+
+    Parameters
+    ----------
+    relation : str
+        SQL to select from: the source's columns, ``_source`` and ``_row``.
+    columns : mapping of str to str
+        The source's columns and their DuckDB types.
+    origin : str
+        The source, for messages.
+    copied : bool
+        Whether it was copied as text (CSV, databases) or by a query; Parquet is read in place.
+    malformed : tuple of Path
+        Parquet files of lines that are no rows.
+    n_malformed : int
+        How many such lines there are.
+    """
+
+    relation: str
+    columns: Mapping[str, str]
+    origin: str
+    copied: bool
+    malformed: tuple[Path, ...] = ()
+    n_malformed: int = 0
+
+
+@dataclass(frozen=True)
+class Opener:
+    """Opens the sources of a project.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        The engine that reads them.
+    base : Path
+        The folder that relative paths start from.
+    work : Path
+        A folder for copies, on a disk with room for them.
+    note : callable
+        Told of each file before it is read.
+    """
+
+    connection: DuckDBPyConnection
+    base: Path
+    work: Path
+    note: Callable[[str], None]
+
+    def open(self, table: str, source: TableSource) -> Extract:
+        """Open the source of one table.
+
+        Parameters
+        ----------
+        table : str
+            The table of history.
+        source : TableSource
+            Where it comes from; not derived.
+
+        Raises
+        ------
+        ConfigError
+            If the URL of a database is unset or malformed.
+        SourceError
+            If the source is not there or cannot be read.
+        """
+        if source.files is None:
+            into = self.work / f"{table}.source.parquet"
+            label = copy_query(table, source, base=self.base, into=into, note=self.note)
+            return self._described(table, f"read_parquet({text(into)})", label, copied=True)
+        if isinstance(source.files, dict):
+            return self._open_query(table, source, source.files)
+        given = (source.files,) if isinstance(source.files, str) else source.files
+        return self._open_files(table, source, given, self.work / f"{table}.source")
+
+    def _open_query(self, table: str, source: TableSource, named: Mapping[str, str]) -> Extract:
+        parts = {}
+        for name, given in named.items():
+            part = self._open_files(table, source, (given,), self.work / f"{table}.{name}.source")
+            parts[name] = part
+            self._run(
+                table,
+                f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS "
+                f"SELECT * EXCLUDE ({SOURCE}, {ROW}) FROM {part.relation}",
+            )
+        origin = " + ".join(part.origin for part in parts.values())
+        query = str(source.sql).rstrip().rstrip(";")
+        described = self._run(table, f"DESCRIBE {query}").fetchall()
+        _check_unique(table, [row[0] for row in described])
+        into = self.work / f"{table}.source.parquet"
+        self._run(
+            table,
+            f"COPY (SELECT *, {text(origin)} AS {SOURCE}, row_number() OVER () AS {ROW} "
+            f"FROM ({query})) TO {text(into)} (FORMAT parquet)",
+        )
+        for name in parts:
+            self._run(table, f"DROP VIEW {quoted(name)}")
+        extract = self._described(table, f"read_parquet({text(into)})", origin, copied=True)
+        return Extract(
+            relation=extract.relation,
+            columns=extract.columns,
+            origin=origin,
+            copied=True,
+            malformed=tuple(path for part in parts.values() for path in part.malformed),
+            n_malformed=sum(part.n_malformed for part in parts.values()),
+        )
+
+    def _open_files(
+        self, table: str, source: TableSource, given: Sequence[str], work: Path
+    ) -> Extract:
+        files = find_files(table, given, self.base)
+        labels = [_label(path, self.base) for path in files]
+        origin = labels[0] if len(files) == 1 else f"{len(files)} files, {labels[0]} … {labels[-1]}"
+        if _is_csv(files[0]):
+            into, malformed = work.with_suffix(".parquet"), work.with_suffix(".malformed.parquet")
+            count = copy_csv(
+                [
+                    CsvFile(path, label, _partition(label))
+                    for path, label in zip(files, labels, strict=True)
+                ],
+                source.csv,
+                into=into,
+                malformed=malformed,
+                note=self.note,
+            )
+            extract = self._described(table, f"read_parquet({text(into)})", origin, copied=True)
+            return Extract(
+                extract.relation, extract.columns, origin, True, (malformed,), count
+            )
+        self.note(origin)
+        return self._described(table, _parquet(files, labels, self.base), origin, copied=False)
+
+    def _described(self, table: str, relation: str, origin: str, *, copied: bool) -> Extract:
+        rows = self._run(table, f"DESCRIBE SELECT * FROM {relation}").fetchall()
+        columns = {row[0]: row[1] for row in rows if row[0] not in {SOURCE, ROW}}
+        return Extract(relation, columns, origin, copied)
+
+    def _run(self, table: str, sql: str) -> DuckDBPyConnection:
+        try:
+            return self.connection.execute(sql)
+        except duckdb.Error as error:
+            raise SourceError(f"tables.{table}: {said(error)}") from error
+
+
+def find_files(table: str, given: Sequence[str], base: Path) -> list[Path]:
+    """Find the files of a table.
+
+    Parameters
+    ----------
+    table : str
+        The table of history, for messages.
+    given : sequence of str
+        Files, folders and patterns, relative to `base`.
+    base : Path
+        The folder that they are relative to.
+
+    Returns
+    -------
+    list of Path
+        Each file once, in the order of their paths within each of `given`.
+
+    Raises
+    ------
+    SourceError
+        If nothing is found, or CSV and Parquet are mixed.
+    """
+    found: dict[Path, None] = {}
+    for item in given:
+        if "://" in item:
+            raise SourceError(
+                f"tables.{table}.files: {item!r} is not a local path. Copy or mount the files."
+            )
+        paths = _matching(base, item)
+        if not paths:
+            raise SourceError(f"tables.{table}.files: {base / item}: {_absent(base / item)}")
+        found.update(dict.fromkeys(paths))
+    files = list(found)
+    strange = [path for path in files if not (_is_csv(path) or _is_parquet(path))]
+    if strange:
+        raise SourceError(
+            f"tables.{table}.files: {strange[0]}: expected one of "
+            f"{', '.join((*CSV_SUFFIXES, *PARQUET_SUFFIXES))}. "
+            "Save spreadsheets as CSV."
+        )
+    if len({_is_csv(path) for path in files}) > 1:
+        raise SourceError(
+            f"tables.{table}.files: CSV and Parquet are mixed ({files[0].name}, {files[-1].name}); "
+            "name them in `files = { a = …, b = … }` and join them in `sql`."
+        )
+    return files
+
+
+def _matching(base: Path, item: str) -> list[Path]:
+    path = base / item
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        inside = (p for p in path.rglob("*") if p.is_file() and (_is_csv(p) or _is_parquet(p)))
+        return sorted(p for p in inside if not p.name.startswith((".", "_")))
+    pattern = str(Path(glob.escape(str(base))) / item)
+    return sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
+
+
+def _absent(path: Path) -> str:
+    if path.is_dir():
+        return "the folder holds no CSV or Parquet file."
+    if glob.has_magic(str(path)):
+        return "the pattern matches no file."
+    beside = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+    return f"no such file or folder.{nearest(path.name, beside)}"
+
+
+def _is_csv(path: Path) -> bool:
+    return path.name.lower().endswith(CSV_SUFFIXES)
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.name.lower().endswith(PARQUET_SUFFIXES)
+
+
+def _label(path: Path, base: Path) -> str:
+    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
+
+
+def _partition(label: str) -> dict[str, str]:
+    folders = (part.partition("=") for part in label.split("/")[:-1] if "=" in part)
+    return {key: urllib.parse.unquote(value) for key, _, value in folders}
+
+
+def _parquet(files: Sequence[Path], labels: Sequence[str], base: Path) -> str:
+    paths = ", ".join(text(glob.escape(str(path))) for path in files)
+    hive = str(all(_partition(label) for label in labels)).lower()
+    prefix = f"{base.as_posix().rstrip('/')}/"
+    return (
+        f"(SELECT * EXCLUDE (filename, file_row_number), "
+        f"if(starts_with(filename, {text(prefix)}), substr(filename, {len(prefix) + 1}), filename) "
+        f"AS {SOURCE}, file_row_number + 1 AS {ROW} "
+        f"FROM read_parquet([{paths}], union_by_name = true, filename = true, "
+        f"file_row_number = true, hive_partitioning = {hive}, hive_types_autocast = false))"
+    )
+
+
+def _check_unique(table: str, names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SourceError(
+            f"tables.{table}.sql: the query gives column {twice[0]!r} twice; name one anew with AS."
+        )
+
+
+def quoted(name: str) -> str:
+    """Quote an identifier for DuckDB."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text(value: object) -> str:
+    """Quote a text for DuckDB."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def said(error: Exception) -> str:
+    """Give the first paragraph of what DuckDB said; the rest points into SQL that we wrote."""
+    return str(error).split("\n\n", maxsplit=1)[0].strip()
