@@ -1,0 +1,29 @@
+"""Who can be predicted at each cutoff, and who then left."""
+
+from churnml.labels.flat import label_column
+from churnml.labels.specs import (
+    ColumnLabel,
+    Cutoffs,
+    Every,
+    HistorySpec,
+    InactivityLabel,
+    LabelSpec,
+    OutcomeLabel,
+    SubscriptionLabel,
+)
+from churnml.labels.table import Labels, label, population
+
+__all__ = [
+    "ColumnLabel",
+    "Cutoffs",
+    "Every",
+    "HistorySpec",
+    "InactivityLabel",
+    "LabelSpec",
+    "Labels",
+    "OutcomeLabel",
+    "SubscriptionLabel",
+    "label",
+    "label_column",
+    "population",
+]

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from churnml.errors import LabelError
+from churnml.labels import ColumnLabel, label_column
+
+TABLE = pa.table(
+    {
+        "id": ["c", "a", "b", "d"],
+        "churn": ["Yes", "No", None, "No"],
+        "left": pa.array([1.0, 0.0, None, 0.0]),
+        "revenue": [100, 200, 300, None],
+        "seen": [
+            dt.date(2024, 2, 1),
+            dt.date(2024, 1, 1),
+            dt.date(2024, 1, 1),
+            dt.date(2024, 1, 1),
+        ],
+        "same": ["x", "x", "y", "y"],
+        "partly": ["x", None, None, "y"],
+        "words": ["soon", "late", "late", "never"],
+    }
+)
+
+
+def spec(column: str = "churn", positive: Any = "Yes", **more: Any) -> ColumnLabel:
+    return ColumnLabel(kind="column", file="c.csv", column=column, positive=positive, **more)
+
+
+def test_one_row_an_account() -> None:
+    labels = label_column(TABLE, spec(id="id", arr="revenue"))
+    assert labels.table.to_pydict() == {
+        "account_id": ["a", "c", "d"],
+        "label": [0, 1, 0],
+        "arr": [200.0, 100.0, None],
+        "involuntary": [False] * 3,
+        "downgraded": [None] * 3,
+        "churned_at": [None] * 3,
+        "row": [1, 0, 3],
+    }
+    assert labels.dropped == {"label missing": 1}
+    assert labels.table.schema.field("label").type == pa.int8()
+
+
+def test_rows_are_numbered_where_nothing_names_the_account() -> None:
+    labels = label_column(pa.concat_tables([TABLE] * 3), spec())
+    assert labels.table["account_id"].to_pylist() == [
+        f"row-{n:02d}" for n in (0, 1, 3, 4, 5, 7, 8, 9, 11)
+    ]
+
+
+def test_times_are_cutoffs() -> None:
+    labels = label_column(TABLE, spec(id="same", time="seen", horizon_days=30))
+    assert list(
+        zip(
+            labels.table["account_id"].to_pylist(),
+            labels.table["cutoff"].to_pylist(),
+            labels.table["label"].to_pylist(),
+            strict=True,
+        )
+    ) == [
+        ("x", dt.datetime(2024, 1, 1), 0),
+        ("y", dt.datetime(2024, 1, 1), 0),
+        ("x", dt.datetime(2024, 2, 1), 1),
+    ]
+    assert labels.spec.reach_days == 30
+
+
+@pytest.mark.parametrize(
+    ("column", "positive"), [("left", 1), ("left", True), ("churn", "Yes"), ("left", "1")]
+)
+def test_the_positive_value_may_be_of_a_kindred_type(column: str, positive: Any) -> None:
+    assert label_column(TABLE, spec(column, positive)).table["label"].to_pylist() == [1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (spec("Churn"), r"c.csv: no column 'Churn'. Did you mean 'churn'\?"),
+        (spec(id="ID_"), "no column 'ID_'"),
+        (spec(positive="yes"), r"'yes' in no row of 3, .* It holds: 'Yes', 'No'\."),
+        (spec("same", "x", id="partly"), "'partly' is missing in 2 of 4 rows"),
+        (spec("left", "Yes"), r"holds double, but positive = 'Yes' does not fit .* 1\.0, 0\.0\."),
+        (spec(id="same"), "1 accounts appear more than once, .* account_id x .* `time`"),
+        (
+            spec(id="same", time="same", horizon_days=1),
+            "'same' cannot be read as times in UTC",
+        ),
+        (spec(arr="words"), "'words', which arr names, is not a number"),
+    ],
+)
+def test_errors_say_what_is_wrong(how: ColumnLabel, message: str) -> None:
+    with pytest.raises(LabelError, match=message):
+        label_column(TABLE, how)
+
+
+def test_a_label_that_is_the_same_everywhere_is_refused() -> None:
+    table = pa.table({"churn": ["Yes", "Yes", None]})
+    with pytest.raises(LabelError, match="'Yes' in every row of 2"):
+        label_column(table, spec())
+    with pytest.raises(LabelError, match=r"in no row of 0, .* It holds: nothing"):
+        label_column(pa.table({"churn": pa.nulls(2, pa.string())}), spec())
+
+
+def test_the_same_account_at_the_same_time_twice_is_refused() -> None:
+    table = pa.table({"id": ["a", "a", "b"], "t": ["2024-01-01"] * 3, "y": [1, 0, 0]})
+    with pytest.raises(LabelError, match=r"account_id a, cutoff 2024-01-01 00:00:00 \(2 rows\)\.$"):
+        label_column(table, spec("y", 1, id="id", time="t", horizon_days=9))
