@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-# Tests run two at a time; a library that starts its own threads beside them is several times slower.
+# Tests run two at a time; a library with threads of its own beside them is several times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parent.parent

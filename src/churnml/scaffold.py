@@ -251,8 +251,8 @@ def _settle(folder: Path, contents: dict[str, str], table: Path | None = None) -
 
 
 def _write(folder: Path, contents: dict[str, str]) -> tuple[Path, ...]:
-    for name, text in contents.items():
+    for name, text in sorted(contents.items()):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    return tuple(folder / name for name in contents)
+    return tuple(folder / name for name in sorted(contents))
