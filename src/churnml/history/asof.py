@@ -59,8 +59,8 @@ def row_known_columns(table: Table) -> tuple[str, ...]:
     return (RECORDED_AT,) if table.scheduled else (table.time, RECORDED_AT)
 
 
-def known_times(table: Table, columns: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Name the times that decide when `columns` of a row are known together.
+def own_times(table: Table, columns: Iterable[str]) -> tuple[str, ...]:
+    """Name the times of single columns that must have come before `columns` are known.
 
     Parameters
     ----------
@@ -71,35 +71,31 @@ def known_times(table: Table, columns: Iterable[str]) -> tuple[tuple[str, ...], 
 
     Returns
     -------
-    row : tuple of str
-        Times of the row; a missing ``recorded_at`` means the event time.
-    own : tuple of str
-        Times of single columns; where one is missing, the column is never known.
+    tuple of str
+        Sorted; empty where all columns are known with their row.
     """
-    row = row_known_columns(table)
-    own = {known for name in columns if (known := table.column(name).known) is not None}
-    return row, tuple(sorted(own))
+    known = (table.column(name).known for name in columns)
+    return tuple(sorted({name for name in known if name is not None}))
 
 
-def known_at(table: Table, columns: Iterable[str], *, at: str | None = None) -> exp.Expression:
-    """Write the instant at which `columns` of a row are known, as SQL.
+def known_at(table: Table, times: Iterable[str] = ()) -> exp.Expression:
+    """Write the instant at which a row of `table` and some of its times are known, as SQL.
 
     Parameters
     ----------
     table : Table
         The contract, holding only the columns that are present.
-    columns : iterable of str
-        The columns that are read.
-    at : str, optional
-        A time column that must have come as well, since the fact is dated by it.
+    times : iterable of str
+        Time columns that must have come as well: the `own_times` of what is read, and the time
+        that dates the fact.
 
     Returns
     -------
     sqlglot.exp.Expression
-        A timestamp; null where the columns are never known together.
+        A timestamp; null where one of `times` is missing, since such a fact is never known.
     """
-    row, own = known_times(table, columns)
-    needed = [*own, *([at] if at is not None and at not in own else [])]
+    row = row_known_columns(table)
+    needed = [name for name in dict.fromkeys(times) if name != table.time or name not in row]
     terms = [_row_term(table, name) for name in row]
     terms += [exp.column(name) for name in needed if name not in row]
     latest = terms[0] if len(terms) == 1 else exp.Greatest(this=terms[0], expressions=terms[1:])
@@ -341,7 +337,9 @@ def as_of_select(table: Table, cutoff: dt.datetime) -> exp.Select:
     """
     instant = exp.cast(exp.Literal.string(cutoff.isoformat(sep=" ")), "timestamp")
     selected = [_blanked(column, instant).as_(column.name) for column in table.columns]
-    return exp.select(*selected).from_(exp.to_table(table.name)).where(known_at(table, ()) < instant)
+    return (
+        exp.select(*selected).from_(exp.to_table(table.name)).where(known_at(table, ()) < instant)
+    )
 
 
 def _blanked(column: Column, instant: exp.Expression) -> exp.Expression:
