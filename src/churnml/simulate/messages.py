@@ -1,0 +1,166 @@
+"""Messages: what customers write, and what is sent to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from churnml.simulate.clock import DAY, FAR, NEVER
+from churnml.simulate.outreach import TEMPLATES, TEXTS, Outreach, reach_out
+from churnml.simulate.rows import Coded, Rows, numbered
+from churnml.simulate.scene import Scene
+from churnml.simulate.tone import labels, tones
+from churnml.simulate.voice import Voice
+from churnml.simulate.world import Flags, Floats, Ints
+
+CHANNELS = ("email", "phone", "video", "in_person", "ticket", "forum", "chat")
+CHANNEL_SHARES = (0.60, 0.11, 0.06, 0.01, 0.05, 0.06, 0.11)
+SPOKEN = (1, 2, 3)  # phone, video, in person: noted by hand, later and not always
+# Topic of an inbound message and its weight for a contented customer on an ordinary day.
+TOPICS = (
+    ("product", 0.36), ("reliability", 0.07), ("timeline", 0.13), ("pricing", 0.12),
+    ("support", 0.14), ("competitive", 0.04), ("praise", 0.12), ("ask_cancel", 0.012),
+    ("cancel", 0.0),
+)  # fmt: skip
+PRICING, COMPETITIVE, PRAISE, ASK, CANCEL = 3, 5, 6, 7, 8
+
+
+@dataclass(frozen=True)
+class Inbound:
+    """Messages from customers, one entry each."""
+
+    account: Ints
+    sent: Ints
+    contact: Ints
+    topic: Ints
+    tone: Ints
+
+
+def message_rows(scene: Scene, voice: Voice, rng: np.random.Generator) -> Rows:
+    """Write the messages from and to a batch of accounts.
+
+    Parameters
+    ----------
+    scene : Scene
+        The accounts.
+    voice : Voice
+        Who writes their texts.
+    rng : Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Rows
+        Of ``messages``.
+    """
+    inbound, sent_out = _inbound(scene, rng), reach_out(scene, rng)
+    count = inbound.account.size
+    account = np.concatenate([inbound.account, sent_out.account])
+    sent = np.concatenate([inbound.sent, sent_out.sent])
+    order = np.lexsort((sent, account))
+    channel = rng.choice(len(CHANNELS), size=count, p=CHANNEL_SHARES)
+    spoken = np.isin(channel, SPOKEN)
+    delay = _delays(spoken, rng)
+    silent = spoken & (rng.random(count) < 0.5)
+    texts: list[str | None] = list(voice.write([TOPICS[t][0] for t in inbound.topic], inbound.tone))
+    texts = [None if mute else text for text, mute in zip(texts, silent.tolist(), strict=True)]
+    missing = np.where(spoken, 0.55, 0.20)
+    rows = Rows(
+        account,
+        {
+            "sent_at": sent,
+            "recorded_at": sent + np.concatenate([delay, np.zeros_like(sent_out.sent)]),
+            "contact_id": Coded(
+                np.concatenate([inbound.contact, sent_out.contact]),
+                scene.people.ids(scene.cohort.ids),
+            ),
+            "direction": Coded((np.arange(account.size) >= count) * 1, ("inbound", "outbound")),
+            "channel": Coded(np.concatenate([channel, sent_out.sent * 0]), CHANNELS),
+            "template": Coded(_after(count, sent_out.template), TEMPLATES),
+            "wave": Coded(_after(count, sent_out.wave), sent_out.waves),
+            "text": texts + [TEXTS[template] for template in sent_out.template.tolist()],
+            "sentiment": _padded(labels(inbound.tone, missing, rng), sent_out),
+            "opened_at": _after(count, sent_out.opened, NEVER),
+            "clicked_at": _after(count, sent_out.clicked, NEVER),
+            "replied_at": _after(count, sent_out.replied, NEVER),
+        },
+    ).take(order)
+    return Rows(
+        rows.account,
+        {"message_id": numbered(rows.account, scene.cohort.ids, "M"), **rows.columns},
+    )
+
+
+def _after(count: int, values: Ints, none: int = -1) -> Ints:
+    return np.concatenate([np.full(count, none), values])
+
+
+def _padded(sentiment: Coded, sent_out: Outreach) -> Coded:
+    codes = np.concatenate([sentiment.codes, np.full(sent_out.account.size, -1)])
+    return Coded(codes, sentiment.words)
+
+
+def _delays(spoken: Flags, rng: np.random.Generator) -> Ints:
+    hours = np.where(spoken, rng.exponential(30.0, spoken.size), rng.exponential(16.0, spoken.size))
+    late = spoken | (rng.random(spoken.size) < 0.04)
+    delays: Ints = np.where(late, hours * (DAY / 24), 0.0).astype(np.int64)
+    return delays
+
+
+def _inbound(scene: Scene, rng: np.random.Generator) -> Inbound:
+    cohort, mood = scene.cohort, scene.mood
+    chatty = np.exp(rng.normal(0.0, 0.6, cohort.size))
+    rate = scene.world.by_tier("inbound")[cohort.tier] * chatty
+    anger = 1.0 + 0.2 * np.maximum(-mood.satisfaction, 0.0)
+    shaken = 1.0 + 2.0 * (mood.shocks["incident"] | mood.shocks["outage"])
+    account, day = scene.happenings(rate[:, None] * anger * shaken, rng)
+    felt = scene.feeling(account, day)
+    topic, tone = _topics(scene, account, day, felt, rng), tones(felt, rng)
+    contact = scene.people.someone(account, day, np.full(day.size, 0.5), rng)
+    contact = np.where(rng.random(day.size) < 0.08, -1, contact)
+    return _with_notices(
+        scene, Inbound(account, scene.instants(account, day, rng), contact, topic, tone), rng
+    )
+
+
+def _topics(
+    scene: Scene, account: Ints, day: Ints, felt: Floats, rng: np.random.Generator
+) -> Ints:
+    week, shocks = scene.clock.week(day), scene.mood.shocks
+    weight = np.tile(np.array([weight for _, weight in TOPICS]), (day.size, 1))
+    for name, topic, weeks, factor in (
+        ("incident", 1, 2, 10.0),
+        ("outage", 1, 1, 12.0),
+        ("competitor", COMPETITIVE, 12, 5.0),
+    ):
+        upto = np.cumsum(shocks[name], axis=1)
+        recent = upto[account, week] > upto[account, np.maximum(week - weeks, 0)]
+        weight[:, topic] *= np.where(recent, factor, 1.0)
+    ends = scene.contract.term_end[account, scene.column(account, day)]
+    renewing = scene.cohort.annual[account] & (ends - day < 100)
+    weight[:, PRICING] *= np.where(renewing, 2.5, 1.0)
+    weight[:, PRAISE] *= np.exp(0.7 * felt)
+    weight[:, ASK] *= np.exp(np.minimum(-0.8 * felt, 2.5))
+    upto = np.cumsum(weight, axis=1)
+    picked = rng.random(day.size) * upto[:, -1]
+    topic: Ints = (picked[:, None] >= upto[:, :-1]).sum(axis=1)
+    return topic
+
+
+def _with_notices(scene: Scene, inbound: Inbound, rng: np.random.Generator) -> Inbound:
+    """Add the letters of those who give notice; two thirds write one."""
+    leaving, cohort = scene.leaving, scene.cohort
+    heard = leaving.early | ~scene.contract.silent
+    writes = (leaving.gone < FAR) & ~leaving.involuntary & heard
+    writes &= rng.random(cohort.size) < 0.65
+    account = np.flatnonzero(writes)
+    felt = scene.feeling(account, leaving.decided[account])
+    lag = rng.integers(1, 90, cohort.size)[account] * 60_000_000
+    return Inbound(
+        np.concatenate([inbound.account, account]),
+        np.concatenate([inbound.sent, leaving.notice[account] + lag]),
+        np.concatenate([inbound.contact, scene.people.administrator(account)]),
+        np.concatenate([inbound.topic, np.full(account.size, CANCEL)]),
+        np.concatenate([inbound.tone, tones(felt, rng)]),
+    )
