@@ -9,7 +9,6 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -105,7 +104,8 @@ def copy_csv(
 
 
 def _all(file: CsvFile, header: Sequence[str]) -> list[str]:
-    return [*header, *(name for name in file.partition if name not in header)]
+    # A repaired quarantine file may be read again; where its rows once came from is then past.
+    return [name for name in dict.fromkeys([*header, *file.partition]) if name not in {SOURCE, ROW}]
 
 
 def _aligned(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -159,6 +159,7 @@ def _batches(
         with stream, _open(stream, header, form, refuse) as reader:
             for batch in reader:
                 table = pa.Table.from_batches([batch])
+                table = table.select([name for name in header if name not in {SOURCE, ROW}])
                 numbers, number = _numbers(table.num_rows, number, refused)
                 table = table.append_column(ROW, pa.array(numbers))
                 table, stray = _without_stray(table, form) if stream.stray else (table, [])
@@ -213,9 +214,7 @@ def _numbers(
     return numbers, (int(numbers[-1]) + 1 if rows else first)
 
 
-def _without_stray(
-    table: pa.Table, form: CsvFormat
-) -> tuple[pa.Table, list[tuple[int, str, str]]]:
+def _without_stray(table: pa.Table, form: CsvFormat) -> tuple[pa.Table, list[tuple[int, str, str]]]:
     """Take out the rows with bytes that the encoding does not know."""
     pattern = f"[\\x{{{_STRAY:X}}}-\\x{{{_STRAY + 0xFF:X}}}]"
     names = [name for name in table.column_names if name != ROW]
@@ -252,10 +251,14 @@ def _lines(bad: Sequence[tuple[int, str, str]], file: CsvFile) -> pa.Table:
 
 
 def _shown(text: str) -> str:
-    """Show stray bytes as ``\\xE9``."""
-    return "".join(
-        f"\\x{ord(c) - _STRAY:02X}" if ord(c) >= _STRAY else c for c in text
-    )
+    """Show stray bytes by their number."""
+    return "".join(f"\\x{ord(c) - _STRAY:02X}" if ord(c) >= _STRAY else c for c in text)
+
+
+def _opened(path: Path) -> io.BufferedIOBase:
+    if path.suffix == ".gz":
+        return gzip.GzipFile(path)
+    return path.open("rb")
 
 
 class _Utf8(io.RawIOBase):
@@ -270,9 +273,8 @@ class _Utf8(io.RawIOBase):
                 f"{file.label}: no such encoding {form.encoding!r} in `csv.encoding`; "
                 "expected one that Python knows, such as 'utf-8', 'latin-1', 'cp1252', 'utf-16'."
             ) from error
-        opener: Callable[..., IO[bytes]] = gzip.open if file.path.suffix == ".gz" else Path.open
         self._decoder = decoder(errors="surrogateescape")
-        self._file = opener(file.path, "rb")
+        self._file = _opened(file.path)
         self._buffer = b""
         self._ended = False
         self.stray = False

@@ -58,6 +58,8 @@ class DeclaredTable(FrozenModel):
         Whether only labels may read the table.
     columns : tuple of DeclaredColumn
         Its columns; ``account_id`` and ``recorded_at`` are there by themselves.
+    after : dict of str to str
+        For a standard table: a standard time, and the declared time that it may not precede.
     """
 
     doc: str | None = None
@@ -67,6 +69,7 @@ class DeclaredTable(FrozenModel):
     scheduled: bool = False
     label_only: bool = False
     columns: tuple[DeclaredColumn, ...] = ()
+    after: dict[str, str] = Field(default_factory=dict)
 
     def table(self, name: str) -> Table:
         """Build the contract.
@@ -85,7 +88,11 @@ class DeclaredTable(FrozenModel):
             return self._extend(STANDARD[name])
         if self.doc is None or self.time is None:
             lost = "doc" if self.doc is None else "time"
-            raise ConfigError(f"contracts.{name}: a further table needs {lost!r}, which is missing.")
+            raise ConfigError(f"contracts.{name}: a further table needs {lost!r}; it is missing.")
+        if self.after:
+            raise ConfigError(
+                f"contracts.{name}.after: is for standard tables; say it in the column itself."
+            )
         declared = tuple(item.column() for item in self.columns)
         names = {column.name for column in declared}
         implied = (
@@ -116,7 +123,7 @@ class DeclaredTable(FrozenModel):
         if fixed:
             raise ConfigError(
                 f"contracts.{standard.name}: {min(fixed)!r} of a standard table is fixed; "
-                "only 'columns' may be added, and a 'key' where it has none."
+                "only 'columns' and 'after' may be added, and a 'key' where it has none."
             )
         if self.key and standard.key:
             raise ConfigError(
@@ -129,7 +136,17 @@ class DeclaredTable(FrozenModel):
                     f"contracts.{standard.name}: column {column.name!r} is a standard one and "
                     "cannot be declared again; give yours another name."
                 )
-        return replace(standard, key=standard.key or self.key, columns=(*standard.columns, *added))
+        for name in self.after:
+            before = standard.column(name).after
+            if before is not None:
+                raise ConfigError(
+                    f"contracts.{standard.name}.after: {name!r} must follow {before!r} already."
+                )
+        columns = (
+            replace(column, after=self.after.get(column.name, column.after))
+            for column in standard.columns
+        )
+        return replace(standard, key=standard.key or self.key, columns=(*columns, *added))
 
 
 def all_contracts(declared: Mapping[str, DeclaredTable]) -> Mapping[str, Table]:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
-
 from churnml.errors import SourceError, nearest
 from churnml.history.csv_files import ROW, SOURCE, CsvFile, copy_csv
 from churnml.history.databases import copy_query
+from churnml.history.dialect import identifier, literal, run
 from churnml.history.sources import TableSource
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ class Opener:
         if source.files is None:
             into = self.work / f"{table}.source.parquet"
             label = copy_query(table, source, base=self.base, into=into, note=self.note)
-            return self._described(table, f"read_parquet({text(into)})", label, copied=True)
+            return self._described(table, f"read_parquet({literal(into)})", label, copied=True)
         if isinstance(source.files, dict):
             return self._open_query(table, source, source.files)
         given = (source.files,) if isinstance(source.files, str) else source.files
@@ -103,24 +102,26 @@ class Opener:
         for name, given in named.items():
             part = self._open_files(table, source, (given,), self.work / f"{table}.{name}.source")
             parts[name] = part
-            self._run(
+            run(
+                self.connection,
                 table,
-                f"CREATE OR REPLACE TEMP VIEW {quoted(name)} AS "
+                f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS "
                 f"SELECT * EXCLUDE ({SOURCE}, {ROW}) FROM {part.relation}",
             )
         origin = " + ".join(part.origin for part in parts.values())
         query = str(source.sql).rstrip().rstrip(";")
-        described = self._run(table, f"DESCRIBE {query}").fetchall()
+        described = run(self.connection, table, f"DESCRIBE {query}").fetchall()
         _check_unique(table, [row[0] for row in described])
         into = self.work / f"{table}.source.parquet"
-        self._run(
+        run(
+            self.connection,
             table,
-            f"COPY (SELECT *, {text(origin)} AS {SOURCE}, row_number() OVER () AS {ROW} "
-            f"FROM ({query})) TO {text(into)} (FORMAT parquet)",
+            f"COPY (SELECT *, {literal(origin)} AS {SOURCE}, row_number() OVER () AS {ROW} "
+            f"FROM ({query})) TO {literal(into)} (FORMAT parquet)",
         )
         for name in parts:
-            self._run(table, f"DROP VIEW {quoted(name)}")
-        extract = self._described(table, f"read_parquet({text(into)})", origin, copied=True)
+            run(self.connection, table, f"DROP VIEW {identifier(name)}")
+        extract = self._described(table, f"read_parquet({literal(into)})", origin, copied=True)
         return Extract(
             relation=extract.relation,
             columns=extract.columns,
@@ -148,23 +149,15 @@ class Opener:
                 malformed=malformed,
                 note=self.note,
             )
-            extract = self._described(table, f"read_parquet({text(into)})", origin, copied=True)
-            return Extract(
-                extract.relation, extract.columns, origin, True, (malformed,), count
-            )
+            extract = self._described(table, f"read_parquet({literal(into)})", origin, copied=True)
+            return Extract(extract.relation, extract.columns, origin, True, (malformed,), count)
         self.note(origin)
         return self._described(table, _parquet(files, labels, self.base), origin, copied=False)
 
     def _described(self, table: str, relation: str, origin: str, *, copied: bool) -> Extract:
-        rows = self._run(table, f"DESCRIBE SELECT * FROM {relation}").fetchall()
+        rows = run(self.connection, table, f"DESCRIBE SELECT * FROM {relation}").fetchall()
         columns = {row[0]: row[1] for row in rows if row[0] not in {SOURCE, ROW}}
         return Extract(relation, columns, origin, copied)
-
-    def _run(self, table: str, sql: str) -> DuckDBPyConnection:
-        try:
-            return self.connection.execute(sql)
-        except duckdb.Error as error:
-            raise SourceError(f"tables.{table}: {said(error)}") from error
 
 
 def find_files(table: str, given: Sequence[str], base: Path) -> list[Path]:
@@ -222,8 +215,9 @@ def _matching(base: Path, item: str) -> list[Path]:
     if path.is_dir():
         inside = (p for p in path.rglob("*") if p.is_file() and (_is_csv(p) or _is_parquet(p)))
         return sorted(p for p in inside if not p.name.startswith((".", "_")))
-    pattern = str(Path(glob.escape(str(base))) / item)
-    return sorted(Path(p) for p in glob.glob(pattern, recursive=True) if Path(p).is_file())
+    anchor = Path(path.anchor) if Path(item).is_absolute() else base
+    pattern = item.removeprefix(anchor.as_posix()) if anchor != base else item
+    return sorted(p for p in anchor.glob(pattern) if p.is_file()) if glob.has_magic(item) else []
 
 
 def _absent(path: Path) -> str:
@@ -253,13 +247,13 @@ def _partition(label: str) -> dict[str, str]:
 
 
 def _parquet(files: Sequence[Path], labels: Sequence[str], base: Path) -> str:
-    paths = ", ".join(text(glob.escape(str(path))) for path in files)
+    paths = ", ".join(literal(glob.escape(str(path))) for path in files)
     hive = str(all(_partition(label) for label in labels)).lower()
     prefix = f"{base.as_posix().rstrip('/')}/"
     return (
         f"(SELECT * EXCLUDE (filename, file_row_number), "
-        f"if(starts_with(filename, {text(prefix)}), substr(filename, {len(prefix) + 1}), filename) "
-        f"AS {SOURCE}, file_row_number + 1 AS {ROW} "
+        f"if(starts_with(filename, {literal(prefix)}), substr(filename, {len(prefix) + 1}), "
+        f"filename) AS {SOURCE}, file_row_number + 1 AS {ROW} "
         f"FROM read_parquet([{paths}], union_by_name = true, filename = true, "
         f"file_row_number = true, hive_partitioning = {hive}, hive_types_autocast = false))"
     )
@@ -271,18 +265,3 @@ def _check_unique(table: str, names: Sequence[str]) -> None:
         raise SourceError(
             f"tables.{table}.sql: the query gives column {twice[0]!r} twice; name one anew with AS."
         )
-
-
-def quoted(name: str) -> str:
-    """Quote an identifier for DuckDB."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def text(value: object) -> str:
-    """Quote a text for DuckDB."""
-    return "'" + str(value).replace("'", "''") + "'"
-
-
-def said(error: Exception) -> str:
-    """Give the first paragraph of what DuckDB said; the rest points into SQL that we wrote."""
-    return str(error).split("\n\n", maxsplit=1)[0].strip()

@@ -109,7 +109,7 @@ MEANINGS: Mapping[Fault, FaultMeaning] = MappingProxyType(
             "repair it at the source, or name it in `missing`",
         ),
         Fault.IMPOSSIBLE_VALUE: _error(
-            "a value lies outside its bounds or is none of its choices, or a time outside 1900-2200",
+            "a value is out of bounds or none of its choices, or a time is not in 1900-2199",
             "recode it in `values`, or repair it at the source",
             acceptable=True,
         ),

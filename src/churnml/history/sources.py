@@ -19,8 +19,12 @@ EPOCHS = ("epoch_s", "epoch_ms", "epoch_us")
 
 
 def _checked_zone(zone: str | None) -> str | None:
-    if zone is not None and zone not in zoneinfo.available_timezones():
-        raise ValueError(f"no such time zone.{nearest(zone, zoneinfo.available_timezones())}")
+    try:
+        if zone is not None:
+            zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        near = nearest(zone or "", zoneinfo.available_timezones())
+        raise ValueError(f"no such time zone.{near}") from None
     return zone
 
 
@@ -195,9 +199,7 @@ def check_sources(sources: Sources) -> None:
 def _check_origin(name: str, source: TableSource) -> None:
     if source.derive and name != "accounts":
         raise ConfigError(f"tables.{name}.derive: only accounts can be derived from other tables.")
-    given = [
-        key for key in ("files", "database", "database_env", "derive") if getattr(source, key)
-    ]
+    given = [key for key in ("files", "database", "database_env", "derive") if getattr(source, key)]
     if len(given) != 1:
         got = " and ".join(given) or "none"
         expected = "files, database, database_env" + (", derive" if name == "accounts" else "")

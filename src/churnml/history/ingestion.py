@@ -1,0 +1,393 @@
+"""From sources to clean history: read, check, set aside, write."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import hashlib
+import json
+import shutil
+import zoneinfo
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from churnml.errors import ConfigError
+from churnml.history.checks import Checked, checked, keep_accounts, with_repeats
+from churnml.history.dialect import run
+from churnml.history.extracts import Extract, Opener, find_files
+from churnml.history.faults import MEANINGS, Fault, Severity
+from churnml.history.findings import Counts, count, overlap, quarantine
+from churnml.history.mappings import MappedTable, map_table, missing_columns
+from churnml.history.report import Finding, Report, TableReport
+from churnml.history.sources import Sources, TableSource, check_sources
+from churnml.history.store import (
+    MANIFEST,
+    READING,
+    derive_accounts,
+    replace_folder,
+    span,
+    workplace,
+    write_manifest,
+    write_table,
+)
+from churnml.history.tables import Table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Progress = Callable[[str, float], None]
+
+
+def ingest(
+    sources: Sources,
+    *,
+    base: Path,
+    into: Path,
+    quarantine: Path,
+    progress: Progress | None = None,
+    memory: str = "2GB",
+    clock: dt.datetime | None = None,
+) -> Report:
+    """Read all sources, check every row, and write clean history.
+
+    A table is refused when a required column has no source, when it is empty, or when more than
+    `max_faulty` of its rows are in error. If any is, clean history is not written and what was
+    there before stays; the quarantine is written all the same.
+
+    Parameters
+    ----------
+    sources : Sources
+        Where each table comes from.
+    base : Path
+        The folder that relative paths start from: that of ``sources.toml``.
+    into : Path
+        The folder of clean history; replaced as a whole, or not at all.
+    quarantine : Path
+        The folder of rows that were set aside, ``<table>.csv`` each.
+    progress : callable, optional
+        Told what is being done and the share that is done, 0 to 1.
+    memory : str
+        DuckDB's bound; beyond it work goes to disk. Raise it where there is room.
+    clock : datetime, optional
+        Now, UTC and naive; what is dated later cannot have happened. The machine's if not given.
+
+    Returns
+    -------
+    Report
+        What was found.
+
+    Raises
+    ------
+    ConfigError
+        If the sources contradict the contracts, or the end of observation cannot be told.
+    SourceError
+        If a source is not there or cannot be read.
+    """
+    check_sources(sources)
+    now = clock or dt.datetime.now(dt.UTC).replace(tzinfo=None)
+    with workplace(into) as work, duckdb.connect(":memory:") as connection:
+        _prepare(connection, work, memory)
+        reading = _Reading(
+            sources, base.resolve(), work, connection, progress or _silent, clock=now
+        )
+        report, written = reading.run()
+        _put_quarantine(work / "aside", quarantine, reading.contracts)
+        if report.written:
+            write_manifest(
+                work / "clean",
+                observed_until=report.observed_until,
+                tables=written,
+                reading=_state(sources, base.resolve()),
+            )
+            replace_folder(work / "clean", into)
+    (progress or _silent)("done", 1.0)
+    return report
+
+
+def is_current(sources: Sources, *, base: Path, into: Path) -> bool:
+    """Whether clean history is what reading the sources again would give.
+
+    Parameters
+    ----------
+    sources : Sources
+        Where each table comes from.
+    base : Path
+        The folder that relative paths start from.
+    into : Path
+        The folder of clean history.
+
+    Returns
+    -------
+    bool
+        False also when a source is a database, of which nothing can be known without reading it.
+
+    Raises
+    ------
+    SourceError
+        If a source is not there.
+    """
+    try:
+        before = json.loads((into / READING).read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
+        return False
+    if not (into / MANIFEST).is_file() or any(_is_database(s) for s in sources.tables.values()):
+        return False
+    return bool(before == _state(sources, base.resolve()))
+
+
+def _silent(what: str, share: float) -> None:
+    """Tell nobody."""
+
+
+def _prepare(connection: DuckDBPyConnection, work: Path, memory: str) -> None:
+    for folder in ("copies", "clean", "aside", "spill"):
+        (work / folder).mkdir()
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET memory_limit = ?", [memory])
+    connection.execute("SET temp_directory = ?", [str(work / "spill")])
+    connection.execute("SET autoinstall_known_extensions = false")
+    connection.execute("SET enable_progress_bar = false")
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One reading of all sources."""
+
+    sources: Sources
+    base: Path
+    work: Path
+    connection: DuckDBPyConnection
+    progress: Progress
+    clock: dt.datetime
+
+    @property
+    def contracts(self) -> Mapping[str, Table]:
+        return self.sources.tables_declared()
+
+    def run(self) -> tuple[Report, dict[str, tuple[Table, int]]]:
+        mapped, reports = self._map_all()
+        accounts = mapped.get("accounts")
+        if accounts is not None:
+            keep_accounts(self.connection, accounts)
+        end = self._end_of_observation(mapped)
+        written: dict[str, tuple[Table, int]] = {}
+        for place, (name, item) in enumerate(mapped.items()):
+            self.progress(f"checking {name}", 0.5 + 0.5 * place / len(mapped))
+            reports[name] = self._table(item, end, known=accounts is not None)
+            written[name] = (item.table, reports[name].clean)
+        notes = []
+        if "accounts" not in self.sources.tables:
+            notes.append("No accounts table: unknown and later accounts were not looked for.")
+        elif self.sources.tables["accounts"].derive:
+            reports["accounts"] = self._derive(written, end)
+            written["accounts"] = (self.contracts["accounts"], reports["accounts"].clean)
+        ordered = tuple(reports[name] for name in self.contracts if name in reports)
+        refused = any(item.refused is not None for item in ordered)
+        report = Report(end, ordered, tuple(notes), written=not refused)
+        return report, {name: written[name] for name in self.contracts if name in written}
+
+    def _map_all(self) -> tuple[dict[str, MappedTable], dict[str, TableReport]]:
+        """Open every source; a table that lacks a required column is reported and left out."""
+        mapped: dict[str, MappedTable] = {}
+        reports: dict[str, TableReport] = {}
+        read = {name: item for name, item in self.sources.tables.items() if not item.derive}
+        ordered = [(name, table) for name, table in self.contracts.items() if name in read]
+        for place, (name, table) in enumerate(ordered):
+            source, share = read[name], 0.5 * place / len(ordered)
+            note = functools.partial(self._opening, share)
+            opener = Opener(self.connection, self.base, self.work / "copies", note)
+            extract = opener.open(name, source)
+            missing = missing_columns(table, source, extract)
+            if missing:
+                reports[name] = _unmapped(table, extract, missing)
+                continue
+            mapped[name] = map_table(
+                self.connection,
+                table,
+                source,
+                extract,
+                zone=self.sources.zone(name),
+                copy=self.work / "copies" / f"{name}.parquet",
+            )
+        return mapped, reports
+
+    def _opening(self, share: float, what: str) -> None:
+        self.progress(f"reading {what}", share)
+
+    def _checked(self, mapped: MappedTable, end: dt.datetime | None, *, known: bool) -> Checked:
+        name = mapped.table.name
+        return checked(
+            self.connection,
+            mapped,
+            self.sources.tables[name],
+            zone=self.sources.zone(name),
+            observed_until=end,
+            accounts_known=known,
+        )
+
+    def _end_of_observation(self, mapped: Mapping[str, MappedTable]) -> dt.datetime:
+        given = self.sources.observed_until
+        if given is not None:
+            zone = given.tzinfo or zoneinfo.ZoneInfo(self.sources.timezone)
+            return given.replace(tzinfo=zone).astimezone(dt.UTC).replace(tzinfo=None)
+        newest: list[dt.datetime] = []
+        for name, item in mapped.items():
+            if item.table.scheduled:
+                continue
+            checks = self._checked(item, None, known="accounts" in mapped)
+            time = item.table.time
+            row = run(
+                self.connection,
+                name,
+                f"SELECT max({time}) FROM {checks.relation} WHERE NOT {checks.faulty} "
+                f"AND {time} < TIMESTAMP '{self.clock.isoformat(sep=' ')}'",
+            ).fetchone()
+            if row is not None and row[0] is not None:
+                newest.append(row[0])
+        if not newest:
+            raise ConfigError(
+                "observed_until is not given, and no table tells of a sound event in the past to "
+                "derive it from. Set observed_until to the time at which the data was exported."
+            )
+        return max(newest).replace(microsecond=0) + dt.timedelta(seconds=1)
+
+    def _table(self, mapped: MappedTable, end: dt.datetime, *, known: bool) -> TableReport:
+        table, source = mapped.table, self.sources.tables[mapped.table.name]
+        checks = with_repeats(self.connection, self._checked(mapped, end, known=known))
+        counts = count(self.connection, checks)
+        clean = write_table(self.connection, checks, self.work / "clean")
+        if counts.aside:
+            quarantine(self.connection, checks, self.work / "aside" / f"{table.name}.csv")
+        accounts, first, last, age = span(self.connection, table, self.work / "clean", end)
+        findings = [*counts.findings, *_whole(table, source, counts, age)]
+        if table.name == "subscriptions":
+            found = overlap(self.connection, checks)
+            findings += [found] if found else []
+        return TableReport(
+            name=table.name,
+            origin=mapped.extract.origin,
+            read=counts.read,
+            clean=clean,
+            quarantined=counts.aside,
+            left_out=self._left_out(mapped, source, counts),
+            accounts=accounts,
+            first=first,
+            last=last,
+            age_days=age,
+            unused=mapped.unused,
+            findings=tuple(findings),
+            refused=_refused(source, counts),
+        )
+
+    def _left_out(self, mapped: MappedTable, source: TableSource, counts: Counts) -> int:
+        if source.where is None:
+            return 0
+        sql = f"SELECT count(*) FROM {mapped.extract.relation}"
+        row = run(self.connection, mapped.table.name, sql).fetchone()
+        rows = int(row[0]) if row else 0
+        return rows + mapped.extract.n_malformed - counts.read
+
+    def _derive(self, written: Mapping[str, tuple[Table, int]], end: dt.datetime) -> TableReport:
+        table, folder = self.contracts["accounts"], self.work / "clean"
+        others = {name: item[0] for name, item in written.items()}
+        rows = derive_accounts(self.connection, table, others, folder)
+        accounts, first, last, age = span(self.connection, table, folder, end)
+        origin = f"derived from {', '.join(n for n, t in others.items() if not t.label_only)}"
+        return TableReport(
+            name="accounts",
+            origin=origin,
+            read=rows,
+            clean=rows,
+            quarantined=0,
+            left_out=0,
+            accounts=accounts,
+            first=first,
+            last=last,
+            age_days=age,
+            unused=(),
+            findings=(),
+            refused=None,
+        )
+
+
+def _unmapped(table: Table, extract: Extract, missing: tuple[str, ...]) -> TableReport:
+    there = ", ".join(extract.columns)
+    findings = tuple(
+        Finding(Fault.MISSING_COLUMN, name, Severity.ERROR, False, 0, f"found only: {there}")
+        for name in missing
+    )
+    return TableReport(
+        name=table.name,
+        origin=extract.origin,
+        read=0,
+        clean=0,
+        quarantined=0,
+        left_out=0,
+        accounts=0,
+        first=None,
+        last=None,
+        age_days=None,
+        unused=(),
+        findings=findings,
+        refused=f"required columns have no source: {', '.join(missing)}",
+    )
+
+
+def _whole(table: Table, source: TableSource, counts: Counts, age: float | None) -> list[Finding]:
+    """Find what is wrong with a table as a whole."""
+    findings = []
+    if counts.read == 0:
+        accepted = Fault.EMPTY in source.accept
+        severity = Severity.WARNING if accepted else MEANINGS[Fault.EMPTY].severity
+        findings.append(Finding(Fault.EMPTY, None, severity, False, 0, "at least one row"))
+    if age is not None and age > source.stale_days and not table.scheduled:
+        said = f"at most {source.stale_days:g} days old, got {age:.1f}"
+        findings.append(Finding(Fault.STALE, table.time, Severity.WARNING, False, 0, said))
+    return findings
+
+
+def _refused(source: TableSource, counts: Counts) -> str | None:
+    if counts.read == 0:
+        return None if Fault.EMPTY in source.accept else "it is empty"
+    share = counts.in_error / counts.read
+    if share <= source.max_faulty:
+        return None
+    return (
+        f"{counts.in_error:,} of {counts.read:,} rows ({share:.1%}) are in error; "
+        f"max_faulty allows {source.max_faulty:.1%}"
+    )
+
+
+def _put_quarantine(found: Path, quarantine: Path, contracts: Mapping[str, Table]) -> None:
+    """Replace what an earlier reading set aside; files of other names are left alone."""
+    quarantine.mkdir(parents=True, exist_ok=True)
+    for name in contracts:
+        new, old = found / f"{name}.csv", quarantine / f"{name}.csv"
+        if new.is_file():
+            shutil.move(new, old)
+        else:
+            old.unlink(missing_ok=True)
+
+
+def _is_database(source: TableSource) -> bool:
+    return source.database is not None or source.database_env is not None
+
+
+def _state(sources: Sources, base: Path) -> dict[str, Any]:
+    """Say what was read: the configuration, the code that reads, and each file's state."""
+    code = hashlib.sha256()
+    for module in sorted(Path(__file__).parent.glob("*.py")):
+        code.update(module.read_bytes())
+    files = {}
+    for name, source in sources.tables.items():
+        given = source.files.values() if isinstance(source.files, dict) else source.files or ()
+        for item in (given,) if isinstance(given, str) else given:
+            for path in find_files(name, (item,), base):
+                state = path.stat()
+                files[str(path)] = [state.st_size, state.st_mtime_ns]
+    config = hashlib.sha256(sources.model_dump_json().encode()).hexdigest()
+    return {"config": config, "code": code.hexdigest(), "files": files}

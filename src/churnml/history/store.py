@@ -1,0 +1,260 @@
+"""Clean history on disk: written beside, put in place as a whole."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from churnml.history.checks import Checked
+from churnml.history.dialect import identifier, literal, run
+from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, Table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MANIFEST, READING = "manifest.json", "reading.json"
+_ABANDONED_AFTER = 24 * 3600.0
+
+
+@contextmanager
+def workplace(into: Path) -> Iterator[Path]:
+    """Make a folder beside `into` for work in progress, and remove it at the end.
+
+    What a killed process left is removed when it is a day old, since a younger one may be at work.
+
+    Parameters
+    ----------
+    into : Path
+        The folder that the work is for; on its disk a rename is instant.
+    """
+    into.parent.mkdir(parents=True, exist_ok=True)
+    for left in into.parent.glob(f".{into.name}-*"):
+        if time.time() - left.stat().st_mtime > _ABANDONED_AFTER:
+            shutil.rmtree(left, ignore_errors=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{into.name}-", dir=into.parent))
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def write_table(connection: DuckDBPyConnection, checks: Checked, folder: Path) -> int:
+    """Write the clean rows of a table, sorted so that the same rows give the same bytes.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        The engine.
+    checks : Checked
+        The rows and their rules.
+    folder : Path
+        Where ``<table>.parquet`` is written.
+
+    Returns
+    -------
+    int
+        The number of rows.
+    """
+    table, present = checks.mapped.table, checks.mapped.present
+    query = f"SELECT * FROM {checks.relation} WHERE NOT {checks.faulty}"
+    return write_rows(connection, table, present, query, folder)
+
+
+def write_rows(
+    connection: DuckDBPyConnection,
+    table: Table,
+    present: tuple[str, ...],
+    query: str,
+    folder: Path,
+) -> int:
+    """Write the rows of a query as a table of clean history.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        The engine.
+    table : Table
+        The contract.
+    present : tuple of str
+        The columns to write, in the contract's order.
+    query : str
+        SQL of the rows.
+    folder : Path
+        Where ``<table>.parquet`` is written.
+
+    Returns
+    -------
+    int
+        The number of rows.
+    """
+    columns = ", ".join(identifier(name) for name in present)
+    first = (ACCOUNT_ID, table.time, *table.key)
+    order = ", ".join(identifier(name) for name in dict.fromkeys((*first, *present)))
+    path = folder / f"{table.name}.parquet"
+    row = run(
+        connection,
+        table.name,
+        f"COPY (SELECT {columns} FROM ({query}) ORDER BY {order}) TO {literal(path)} "
+        "(FORMAT parquet, COMPRESSION zstd)",
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+def span(
+    connection: DuckDBPyConnection, table: Table, folder: Path, observed_until: dt.datetime
+) -> tuple[int, dt.datetime | None, dt.datetime | None, float | None]:
+    """Measure a written table.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        The engine.
+    table : Table
+        The contract.
+    folder : Path
+        Where ``<table>.parquet`` lies.
+    observed_until : datetime
+        The end of observation, UTC and naive.
+
+    Returns
+    -------
+    accounts : int
+        Accounts that have a row.
+    first, last : datetime or None
+        The earliest and the latest event time.
+    age_days : float or None
+        From the newest row that is not in the future to the end of observation.
+    """
+    end = f"TIMESTAMP '{observed_until.isoformat(sep=' ')}'"
+    time_column = identifier(table.time)
+    row = run(
+        connection,
+        table.name,
+        f"SELECT count(DISTINCT {ACCOUNT_ID}), min({time_column}), max({time_column}), "
+        f"max(CASE WHEN {time_column} < {end} THEN {time_column} END) "
+        f"FROM read_parquet({literal(folder / f'{table.name}.parquet')})",
+    ).fetchone()
+    accounts, first, last, newest = row or (0, None, None, None)
+    age = None if newest is None else (observed_until - newest) / dt.timedelta(days=1)
+    return accounts, first, last, age
+
+
+def derive_accounts(
+    connection: DuckDBPyConnection, accounts: Table, tables: Mapping[str, Table], folder: Path
+) -> int:
+    """Write one row for each account of the other tables, created when it was first known.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        The engine.
+    accounts : Table
+        The contract of accounts.
+    tables : mapping of str to Table
+        The clean tables in `folder`.
+    folder : Path
+        Where they lie, and where ``accounts.parquet`` is written.
+
+    Returns
+    -------
+    int
+        The number of accounts.
+    """
+    firsts = [
+        f"SELECT {ACCOUNT_ID}, {identifier(table.time)} AS happened, "
+        f"{_known(connection, table, folder)} AS known "
+        f"FROM read_parquet({literal(folder / f'{name}.parquet')})"
+        for name, table in tables.items()
+        if not table.label_only
+    ]
+    query = (
+        f"SELECT {ACCOUNT_ID}, least(min(happened), min(known)) AS {accounts.time}, "
+        f"min(known) AS {RECORDED_AT} FROM ("
+        f"SELECT *, min(known) OVER (PARTITION BY {ACCOUNT_ID}) AS first_known "
+        f"FROM ({' UNION ALL '.join(firsts)})) WHERE known = first_known GROUP BY {ACCOUNT_ID}"
+    )
+    present = (ACCOUNT_ID, accounts.time, RECORDED_AT)
+    return write_rows(connection, accounts, present, query, folder)
+
+
+def _known(connection: DuckDBPyConnection, table: Table, folder: Path) -> str:
+    path = literal(folder / f"{table.name}.parquet")
+    described = run(connection, table.name, f"DESCRIBE FROM read_parquet({path})").fetchall()
+    time_column = identifier(table.time)
+    if RECORDED_AT not in {row[0] for row in described}:
+        return time_column
+    recorded = f"coalesce({RECORDED_AT}, {time_column})"
+    return recorded if table.scheduled else f"greatest({recorded}, {time_column})"
+
+
+def write_manifest(
+    folder: Path,
+    *,
+    observed_until: dt.datetime,
+    tables: Mapping[str, tuple[Table, int]],
+    reading: Mapping[str, Any],
+) -> None:
+    """Write the manifest, last of all: history without it is none.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the tables were written.
+    observed_until : datetime
+        The end of observation, UTC and naive.
+    tables : mapping of str to (Table, int)
+        The contract and the number of rows of each.
+    reading : mapping
+        What was read, by which `ingestion.is_current` tells whether to read again. It is kept
+        apart because the times of files are not the same on every machine.
+    """
+    content = {
+        "observed_until": observed_until.isoformat(),
+        "tables": {
+            name: {
+                "rows": rows,
+                "fingerprint": _sha256(folder / f"{name}.parquet"),
+                "contract": asdict(table),
+            }
+            for name, (table, rows) in tables.items()
+        },
+    }
+    (folder / READING).write_text(json.dumps(reading, indent=2), encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def replace_folder(new: Path, old: Path) -> None:
+    """Put a folder in the place of another, which at no time holds a mixture of both.
+
+    Parameters
+    ----------
+    new : Path
+        The folder that takes the place.
+    old : Path
+        The place; if there is something it is removed.
+    """
+    if old.exists():
+        aside = new.parent / "replaced"
+        old.rename(aside)
+        try:
+            new.rename(old)
+        except OSError:
+            aside.rename(old)
+            raise
+        shutil.rmtree(aside)
+    else:
+        new.rename(old)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
