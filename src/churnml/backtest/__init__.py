@@ -1,0 +1,1 @@
+"""Backtests: what scores were worth against churn that happened."""

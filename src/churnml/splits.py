@@ -1,0 +1,233 @@
+"""Which rows a model is fitted on, calibrated on and tested on, such that the future stays unseen.
+
+A split rolls forward in time::
+
+    fit ──────────┤ purged ├─ validation ─┤ purged ├─ test
+                  └ label windows close ┘ └ label windows close ┘
+
+A row may teach only when its label was known at the first cutoff of the rows it is judged by.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from churnml.config import FrozenModel
+from churnml.errors import LabelError
+from churnml.labels import ColumnLabel, Cutoffs, LabelSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Rows = npt.NDArray[np.intp]
+Times = npt.NDArray[np.datetime64]
+
+
+class Splits(FrozenModel):
+    """How rows are parted.
+
+    Parameters
+    ----------
+    test_cutoffs : int
+        How many of the latest cutoffs to test on, each by a model of its own that saw nothing
+        later. For cutoffs that hang on renewals, and for the times of flat tables: months.
+    validation_cutoffs : int
+        How many cutoffs (or months) before each test stop the boosting and fit the calibrator. More
+        steadies both, and takes rows from the fit.
+    test_share, validation_share : float
+        For flat tables without times: the shares of accounts held out by a hash of their id.
+    """
+
+    test_cutoffs: int = Field(default=3, ge=1, le=120)
+    validation_cutoffs: int = Field(default=3, ge=1, le=120)
+    test_share: float = Field(default=0.2, gt=0, lt=1)
+    validation_share: float = Field(default=0.2, gt=0, lt=1)
+
+
+@dataclass(frozen=True)
+class Split:
+    """One way of parting a table's rows; positions ascend and never overlap.
+
+    Parameters
+    ----------
+    fit, validation, test : ndarray of int
+        Positions of rows.
+    unseen : ndarray (n_test,), bool
+        Whether a test row's account is in neither of the other two.
+    purged : int
+        Earlier rows left out because their label was not yet known.
+    test_from : datetime or None
+        The first instant of the test, UTC; None where there is no test or no time.
+    out_of_time : bool
+        Whether the test lies after everything learnt. A random holdout is kinder than life.
+    """
+
+    fit: Rows
+    validation: Rows
+    test: Rows
+    unseen: npt.NDArray[np.bool_]
+    purged: int
+    test_from: dt.datetime | None
+    out_of_time: bool
+
+
+def split(frame: pa.Table, spec: Splits, label: LabelSpec, cutoffs: Cutoffs) -> tuple[Split, ...]:
+    """Part a table for testing: one split for each test cutoff, or one holdout without times.
+
+    Parameters
+    ----------
+    frame : pyarrow.Table
+        Has ``account_id``, and ``cutoff`` unless it is flat without times.
+    spec : Splits
+        How many cutoffs, or which shares.
+    label : LabelSpec
+        Tells how far a label looks past its cutoff.
+    cutoffs : Cutoffs
+        Tells whether cutoffs are shared by all accounts.
+
+    Returns
+    -------
+    tuple of Split
+        The earliest test first.
+
+    Raises
+    ------
+    LabelError
+        If there are too few cutoffs or accounts.
+    """
+    if "cutoff" not in frame.column_names:
+        return (_holdout(frame, spec.test_share, spec.validation_share),)
+    times, origins = _times(frame, label, cutoffs)
+    distinct = np.unique(origins)
+    tests = distinct[-spec.test_cutoffs :]
+    found = [_rolling(frame, times, origins, test, spec, label) for test in tests]
+    parted = tuple(item for item in found if item is not None)
+    if len(parted) < spec.test_cutoffs:
+        raise LabelError(
+            f"{len(distinct)} cutoffs allow {len(parted)} tests, but test_cutoffs = "
+            f"{spec.test_cutoffs}: before a test come {spec.validation_cutoffs} validation "
+            f"cutoffs, and a label takes {label.reach_days} days to be known, before each of the "
+            "two. Use more history, a shorter horizon, or fewer test_cutoffs or "
+            "validation_cutoffs."
+        )
+    return parted
+
+
+def final(frame: pa.Table, spec: Splits, label: LabelSpec, cutoffs: Cutoffs) -> Split:
+    """Part a table for the model that is put to use: nothing is held back for a test.
+
+    Parameters
+    ----------
+    frame, spec, label, cutoffs
+        As for `split`.
+
+    Returns
+    -------
+    Split
+        Its test is empty.
+
+    Raises
+    ------
+    LabelError
+        If there are too few cutoffs or accounts.
+    """
+    if "cutoff" not in frame.column_names:
+        return _holdout(frame, 0.0, spec.validation_share)
+    times, origins = _times(frame, label, cutoffs)
+    parted = _rolling(frame, times, origins, None, spec, label)
+    if parted is None:
+        raise LabelError(
+            f"{len(np.unique(origins))} cutoffs are too few: {spec.validation_cutoffs} are for "
+            f"validation, and the rows to fit must lie {label.reach_days} days before them. Use "
+            "more history, a shorter horizon, or fewer validation_cutoffs."
+        )
+    return parted
+
+
+def _times(frame: pa.Table, label: LabelSpec, cutoffs: Cutoffs) -> tuple[Times, Times]:
+    """Read each row's cutoff, and the first instant of the step of time that it belongs to."""
+    times = np.asarray(frame["cutoff"], dtype="datetime64[us]")
+    by_month = isinstance(label, ColumnLabel) or cutoffs.days_before_renewal is not None
+    origins = times.astype("datetime64[M]").astype("datetime64[us]") if by_month else times
+    return times, origins
+
+
+def _rolling(
+    frame: pa.Table,
+    times: Times,
+    origins: Times,
+    test: np.datetime64 | None,
+    spec: Splits,
+    label: LabelSpec,
+) -> Split | None:
+    """Part rows around one test; None where nothing is left to fit or to validate on."""
+    closed = times + np.timedelta64(label.reach_days, "D")
+    taught = np.ones(times.size, dtype=bool) if test is None else closed <= test
+    steps = np.unique(origins[taught])
+    if steps.size <= spec.validation_cutoffs:
+        return None
+    first = steps[-spec.validation_cutoffs]
+    validation = taught & (origins >= first)
+    fit = taught & (closed <= first)
+    if not fit.any():
+        return None
+    earlier = int((origins < test).sum()) if test is not None else times.size
+    return _part(
+        frame,
+        fit,
+        validation,
+        origins == test if test is not None else np.zeros(times.size, dtype=bool),
+        purged=earlier - int(fit.sum()) - int(validation.sum()),
+        test_from=cast(dt.datetime, test.item()) if test is not None else None,
+        out_of_time=True,
+    )
+
+
+def _holdout(frame: pa.Table, test_share: float, validation_share: float) -> Split:
+    """Part accounts by a hash of their id, the same way whatever else is in the table."""
+    place = np.array([_place(name) for name in frame["account_id"].to_pylist()])
+    test = place < test_share
+    validation = ~test & (place < test_share + (1 - test_share) * validation_share)
+    fit = ~test & ~validation
+    if not (fit.any() and validation.any() and (test.any() or test_share == 0)):
+        raise LabelError(
+            f"{frame.num_rows} rows are too few to hold out {test_share:.0%} for a test and "
+            f"{validation_share:.0%} of the rest for validation. Bring more accounts."
+        )
+    return _part(frame, fit, validation, test, purged=0, test_from=None, out_of_time=False)
+
+
+def _place(account: str) -> float:
+    """Give an account its place in [0, 1)."""
+    digest = hashlib.sha256(account.encode("utf-8")).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def _part(
+    frame: pa.Table,
+    fit: npt.NDArray[np.bool_],
+    validation: npt.NDArray[np.bool_],
+    test: npt.NDArray[np.bool_],
+    *,
+    purged: int,
+    test_from: dt.datetime | None,
+    out_of_time: bool,
+) -> Split:
+    accounts = np.asarray(frame["account_id"].to_pylist(), dtype=object)
+    seen = set(accounts[fit | validation])
+    return Split(
+        fit=np.flatnonzero(fit),
+        validation=np.flatnonzero(validation),
+        test=np.flatnonzero(test),
+        unseen=np.array([name not in seen for name in accounts[test]], dtype=bool),
+        purged=purged,
+        test_from=test_from,
+        out_of_time=out_of_time,
+    )

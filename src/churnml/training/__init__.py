@@ -1,0 +1,1 @@
+"""Training: recipes, the model and its calibration, bundles, and the record of runs."""
