@@ -14,11 +14,11 @@ from .histories import (
     cutoff_lists,
     expected,
     histories,
-    test_catalogue,
+    all_features,
     to_history,
 )
 
-CATALOGUE = test_catalogue()
+CATALOGUE = all_features()
 
 
 def micros(cutoff):

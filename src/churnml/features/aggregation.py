@@ -12,7 +12,7 @@ from sqlglot import exp
 
 from churnml.errors import FeatureError
 from churnml.features.catalogue import KNOWN
-from churnml.features.cells import MICRO, NEVER, Cells, Last
+from churnml.features.cells import MICRO, NEVER, NULL_LEVEL, Cells, Last
 from churnml.features.expressions import DAY, Type, Values, parse_expression
 from churnml.features.facts import Cell, Fact, Measure
 from churnml.features.segments import MASK_DAYS, SegmentPlan
@@ -22,7 +22,6 @@ from churnml.history.tables import ACCOUNT_ID, Kind, Table
 # Names of the two small tables a query joins: the segment of each day, the accounts asked for.
 SEGMENTS = "segment_of_day"
 WANTED = "wanted_account"
-NULL_LEVEL = "\0"
 _AT, _KNOWN, _LEVEL, _RANK = "fact_at", "fact_known", "fact_level", "fact_rank"
 
 

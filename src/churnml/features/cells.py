@@ -13,6 +13,7 @@ from churnml.features.expressions import Values
 from churnml.features.facts import Fact, Measure
 
 MICRO = 1e6  # sums are kept in millionths
+NULL_LEVEL = "\0"  # stands for a missing level; nobody can write it in a condition
 NEVER = np.iinfo(np.int64).min  # no event time
 
 

@@ -9,13 +9,13 @@ cutoffs, added where it begins and taken away where it ends.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from churnml.features.catalogue import CUTOFF_MONTH, Aggregate, Feature
-from churnml.features.cells import MICRO, NEVER, Cells, Last
+from churnml.features.cells import MICRO, NEVER, NULL_LEVEL, Cells, Last
 from churnml.features.expressions import DAY, Type, Values
 from churnml.features.facts import Cell, FactKey, Measure, Program, Term, window_of
 from churnml.features.segments import SegmentPlan, Window
@@ -191,6 +191,7 @@ class _Source:
     cells: Cells
     places: _Places
     _sums: dict[Measure, Whole] = field(default_factory=dict)
+    _seen: dict[Measure, tuple[Whole, Whole, Whole, Whole]] = field(default_factory=dict)
     _late_days: dict[Measure, tuple[NDArray[np.intp], Whole]] = field(default_factory=dict)
 
     @property
@@ -199,7 +200,7 @@ class _Source:
 
     def _integers(self, measure: Measure) -> Whole:
         """A measure's column, zero in cells of other levels."""
-        column = np.asarray(self.cells.columns[measure], dtype=np.int64)
+        column = np.asarray(self.cells.columns[measure.over_levels], dtype=np.int64)
         if measure.levels is None:
             return column
         kept = np.zeros_like(column)
@@ -218,7 +219,7 @@ class _Source:
         """Lay out the on-time cells of a measure as accounts × segments, flat."""
         accounts, segments = self._shape
         cells, chosen = self.cells, self.cells.of_levels(measure.levels)
-        column = np.asarray(cells.columns[measure], dtype=np.int64)[chosen]
+        column = np.asarray(cells.columns[measure.over_levels], dtype=np.int64)[chosen]
         place = (cells.account * segments + cells.segment)[chosen]
         if len(cells.late):
             on_time = (cells.known == cells.segment)[chosen]
@@ -284,7 +285,7 @@ class _Source:
 
     def event(self, measure: Measure) -> Whole:
         """Find the first or latest event time known, microseconds; `NEVER` where there is none."""
-        when = np.asarray(self.cells.columns[measure], dtype=np.int64)
+        when = np.asarray(self.cells.columns[measure.over_levels], dtype=np.int64)
         if measure.levels is not None:
             chosen = self.cells.of_levels(measure.levels)
             kept = np.full_like(when, NEVER)
@@ -301,7 +302,7 @@ class _Source:
 
     def last(self, measure: Measure, window: Window) -> Values:
         """Find the value of the latest row known, if it lies in the window."""
-        column = self.cells.columns[measure]
+        column = self.cells.columns[measure.over_levels]
         if not isinstance(column, Last):
             raise TypeError(f"{measure} holds no last value")
         value = column.value
@@ -327,7 +328,7 @@ class _Source:
         """Find the least or greatest value over a window, at the pairs."""
         cells, pairs = self.cells, self.places.pairs
         highest = measure.cell is Cell.MAX
-        column = np.asarray(cells.columns[measure], dtype=np.float64)
+        column = np.asarray(cells.columns[measure.over_levels], dtype=np.float64)
         there = np.zeros(len(column), dtype=bool)
         there[cells.of_levels(measure.levels)] = True
         chosen = np.flatnonzero(there & ~np.isnan(column))
@@ -343,32 +344,54 @@ class _Source:
         return Values(Type.NUMBER, np.where(np.isinf(found), 0.0, found), ~np.isinf(found))
 
     def distinct(self, measure: Measure, window: Window) -> Whole:
-        """Count the distinct levels seen in a window, at the pairs.
+        """Count the distinct levels seen in a window, at the pairs."""
+        if self.cells.fact.by_level:
+            levels = set(self.cells.levels) - {NULL_LEVEL}
+            if measure.levels is not None:
+                levels &= measure.levels
+            each = (replace(measure, levels=frozenset([level])) for level in levels)
+            seen = (self.total(one, window) > 0 for one in each)
+            return sum(seen, np.zeros(len(self.places.pairs.account), dtype=np.int64))
+        if window.offset:
+            return self._distinct_before(measure, window)
+        return self._distinct_until(measure, window)
 
-        For each level, the latest segment in which it was seen, as far as known, decides; it holds
+    def _distinct_until(self, measure: Measure, window: Window) -> Whole:
+        """Count distinct values in a window that ends at the cutoff.
+
+        For each value, the latest segment in which it was seen, as far as known, decides; it holds
         from the cutoff after it became known until a later one takes its place.
         """
-        cells = self.cells
-        seen = np.flatnonzero(np.asarray(cells.columns[measure]) > 0)
-        if window.offset:
-            return self._distinct_before(measure, window, seen)
-        order = seen[
-            np.lexsort(
-                (cells.segment[seen], cells.known[seen], cells.level[seen], cells.account[seen])
-            )
-        ]
-        entity = cells.account[order] * max(len(cells.levels), 1) + cells.level[order]
-        latest = _running_max(entity, cells.segment[order])
-        first, stop = self.places.runs(window, latest, cells.known[order])
-        following = np.full(len(order), len(self.places.plan.cutoffs))
+        account, entity, latest, known = self._sightings(measure)
+        first, stop = self.places.runs(window, latest, known)
+        following = np.full(len(entity), len(self.places.plan.cutoffs))
         same = entity[1:] == entity[:-1]
         following[:-1][same] = first[1:][same]
         stop = np.minimum(stop, following)
-        return self.places.add_runs(cells.account[order], first, stop, np.ones_like(first))
+        return self.places.add_runs(account, first, stop, np.ones_like(first))
 
-    def _distinct_before(self, measure: Measure, window: Window, seen: NDArray[np.intp]) -> Whole:
-        """Count distinct levels in a window that ends before the cutoff, level by level pair."""
+    def _sightings(self, measure: Measure) -> tuple[Whole, Whole, Whole, Whole]:
+        """Order the cells of each value by when they became known.
+
+        Returns account, value, the latest segment in which it was seen as far as known, and the
+        segment in which that became known.
+        """
+        if measure not in self._seen:
+            cells = self.cells
+            seen = np.flatnonzero(np.asarray(cells.columns[measure.over_levels]) > 0)
+            entity = cells.account[seen] * max(len(cells.levels), 1) + cells.level[seen]
+            segments = self.places.plan.n_segments
+            when = (entity * segments + cells.known[seen]) * segments + cells.segment[seen]
+            order = np.argsort(when, kind="stable")
+            seen, entity = seen[order], entity[order]
+            latest = _running_max(entity, cells.segment[seen])
+            self._seen[measure] = (cells.account[seen], entity, latest, cells.known[seen])
+        return self._seen[measure]
+
+    def _distinct_before(self, measure: Measure, window: Window) -> Whole:
+        """Count distinct values in a window that ends before the cutoff, from all places seen."""
         cells, pairs = self.cells, self.places.pairs
+        seen = np.flatnonzero(np.asarray(cells.columns[measure.over_levels]) > 0)
         first, stop = self.places.runs(window, cells.segment[seen], cells.known[seen])
         times = np.maximum(stop - first, 0)
         each = np.repeat(np.arange(len(seen)), times)

@@ -115,6 +115,8 @@ class _Request:
         size = max(CHUNK_PLACES // width, 1)
         whole = len(wanted) <= size
         with self.history.connect(memory_limit=memory_limit) as connection:
+            # Cells are laid out by account and segment, so keeping their order would be waste.
+            connection.execute("SET preserve_insertion_order = false")
             connection.register(SEGMENTS, segment_table(self.plan))
             positions = {str(self.ids[i]): p for p, i in enumerate(wanted)}
             connection.register(WANTED, wanted_table(positions))

@@ -55,6 +55,11 @@ class Measure:
     value: str | None = None
     levels: frozenset[str] | None = None
 
+    @property
+    def over_levels(self) -> Measure:
+        """The same over all levels: what the engine aggregates."""
+        return self if self.levels is None else replace(self, levels=None)
+
 
 @dataclass(frozen=True)
 class FactKey:
@@ -92,17 +97,15 @@ class Fact:
     contract : Table
         The table, with the columns that are present.
     measures : tuple of Measure
-        What is aggregated.
+        What is aggregated, over all levels.
+    by_level : bool
+        Whether the table's dimension is kept apart.
     """
 
     key: FactKey
     contract: Table
     measures: tuple[Measure, ...]
-
-    @property
-    def by_level(self) -> bool:
-        """Whether the table's dimension is kept apart."""
-        return self.key.split is None and any(m.levels is not None for m in self.measures)
+    by_level: bool
 
     @property
     def one_time(self) -> bool:
@@ -184,7 +187,7 @@ def compile_catalogue(catalogue: Catalogue, contracts: Mapping[str, Table]) -> P
         if feature.entry.aggregate is not None
     }
     facts = {
-        key: Fact(key, contracts[key.table], tuple(measures))
+        key: Fact(key, contracts[key.table], tuple(measures), key in gathered.by_level)
         for key, measures in gathered.measures.items()
     }
     text = frozenset(
@@ -201,6 +204,7 @@ def compile_catalogue(catalogue: Catalogue, contracts: Mapping[str, Table]) -> P
 class _Gathered:
     contracts: Mapping[str, Table]
     measures: dict[FactKey, dict[Measure, None]] = field(default_factory=dict)
+    by_level: set[FactKey] = field(default_factory=set)
 
     def terms(self, feature: Feature) -> Iterable[Term]:
         entry = feature.entry
@@ -222,7 +226,7 @@ class _Gathered:
                 yield self._term(feature, Measure(Cell.ROWS, where + hit))
                 yield self._term(feature, Measure(Cell.ROWS, where))
             case Aggregate.DISTINCT:
-                yield self._term(feature, Measure(Cell.ROWS, where, text), split=text)
+                yield self._distinct(feature, Measure(Cell.ROWS, where, text))
             case Aggregate.DISTINCT_DAYS:
                 yield self._term(feature, Measure(Cell.DAYS, where))
             case Aggregate.DAYS_SINCE_LAST:
@@ -248,8 +252,18 @@ class _Gathered:
         key = FactKey(table.name, at, known, split, ranked)
         if split is None:
             measure = _with_levels(measure, table.dimension)
-        self.measures.setdefault(key, {})[measure] = None
+        self.measures.setdefault(key, {})[measure.over_levels] = None
+        if measure.levels is not None:
+            self.by_level.add(key)
         return Term(key, measure)
+
+    def _distinct(self, feature: Feature, measure: Measure) -> Term:
+        """Count values of the dimension, which is kept apart anyway, or scan for another column."""
+        if measure.value != self.contracts[feature.entry.table or ""].dimension:
+            return self._term(feature, measure, split=measure.value)
+        term = self._term(feature, replace(measure, value=None))
+        self.by_level.add(term.fact)
+        return term
 
     def _streak(self, feature: Feature, where: tuple[str, ...]) -> Iterable[Term]:
         table = self.contracts[feature.entry.table or ""]
