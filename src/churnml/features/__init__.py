@@ -1,1 +1,1 @@
-"""Features: what they are (catalogue), how time is cut for them (segments), how they are computed."""
+"""Features: what they are, how time is cut for them, and how they are computed."""

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from churnml.features.expressions import Values
 from churnml.features.facts import Fact, Measure
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MICRO = 1e6  # sums are kept in millionths
 NULL_LEVEL = "\0"  # stands for a missing level; nobody can write it in a condition

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 
 from churnml.errors import FeatureError
 from churnml.features.aggregation import (
@@ -29,6 +28,10 @@ from churnml.features.rows import TableRows, cells_from_rows
 from churnml.features.segments import SegmentPlan, by_time_of_day, plan
 from churnml.history.asof import History
 from churnml.history.tables import ACCOUNT_ID
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Accounts × segments that one array of the combine may hold: 64 MiB of integers.
 CHUNK_PLACES = 1 << 23

@@ -14,11 +14,14 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import sqlglot
-from numpy.typing import NDArray
 from sqlglot import exp
 
 from churnml.errors import FeatureError, nearest
 from churnml.history.tables import Kind
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 HOUR = 3_600_000_000  # microseconds
 DAY = 24 * HOUR
@@ -67,14 +70,14 @@ class Values:
     @property
     def true(self) -> NDArray[np.bool_]:
         """Where a condition holds: null is not true."""
-        return self.valid & self.data.astype(bool)
+        return np.asarray(self.valid & self.data.astype(bool))
 
     def numbers(self) -> NDArray[np.float64]:
         """The values as float64, null as NaN."""
         return np.where(self.valid, self.data.astype(np.float64), np.nan)
 
 
-_COMPARE: Mapping[type[exp.Expression], Callable[..., NDArray[np.bool_]]] = {
+_COMPARE: Mapping[type[exp.Expr], Callable[..., NDArray[np.bool_]]] = {
     exp.EQ: np.equal,
     exp.NEQ: np.not_equal,
     exp.LT: np.less,
@@ -82,7 +85,7 @@ _COMPARE: Mapping[type[exp.Expression], Callable[..., NDArray[np.bool_]]] = {
     exp.GT: np.greater,
     exp.GTE: np.greater_equal,
 }
-_ARITHMETIC: Mapping[type[exp.Expression], Callable[..., NDArray[np.float64]]] = {
+_ARITHMETIC: Mapping[type[exp.Expr], Callable[..., NDArray[np.float64]]] = {
     exp.Add: np.add,
     exp.Sub: np.subtract,
     exp.Mul: np.multiply,
@@ -120,7 +123,7 @@ class Expression:
                 raise FeatureError(f"expression {self.text!r}: no function {node.name!r}.{known}")
 
     @cached_property
-    def tree(self) -> exp.Expression:
+    def tree(self) -> exp.Expr:
         """The parsed tree."""
         try:
             return sqlglot.parse_one(self.text, dialect="duckdb")
@@ -167,7 +170,7 @@ class Expression:
         """
         return _Evaluation(self.text, columns, size).value(self.tree)
 
-    def sql(self) -> exp.Expression:
+    def sql(self) -> exp.Expr:
         """Render for an SQL engine; integers and decimals are computed as doubles."""
         return self.tree.copy().transform(_as_sql)
 
@@ -197,7 +200,7 @@ _NUMPY: Mapping[Type, type[np.generic]] = {
 }
 
 
-def _as_sql(node: exp.Expression) -> exp.Expression:
+def _as_sql(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.Div):
         divisor = exp.Nullif(this=node.expression, expression=exp.Literal.number(0))
         return exp.Div(
@@ -224,7 +227,7 @@ class _Evaluation:
     columns: Mapping[str, Values]
     size: int
 
-    def value(self, node: exp.Expression) -> Values:
+    def value(self, node: exp.Expr) -> Values:
         if isinstance(node, exp.Paren):
             return self.value(node.this)
         if isinstance(node, exp.Column):
@@ -252,7 +255,7 @@ class _Evaluation:
             raise self._fail(f"no column {name!r}.{nearest(name, self.columns)}")
         return self.columns[name]
 
-    def _constant(self, node: exp.Expression) -> Values:
+    def _constant(self, node: exp.Expr) -> Values:
         everywhere = np.ones(self.size, dtype=bool)
         if isinstance(node, exp.Null):
             return Values(Type.NUMBER, np.full(self.size, np.nan), ~everywhere)
@@ -263,7 +266,7 @@ class _Evaluation:
             return Values(Type.STRING, zero, everywhere, (node.name,))
         return Values(Type.NUMBER, np.full(self.size, float(node.name)), everywhere)
 
-    def _typed(self, node: exp.Expression, *wanted: Type) -> Values:
+    def _typed(self, node: exp.Expr, *wanted: Type) -> Values:
         found = self.value(node)
         if found.type not in wanted:
             raise self._fail(
@@ -271,7 +274,7 @@ class _Evaluation:
             )
         return found
 
-    def _connective(self, node: exp.Expression) -> Values:
+    def _connective(self, node: exp.Expr) -> Values:
         left = self._typed(node.this, Type.BOOLEAN)
         right = self._typed(node.expression, Type.BOOLEAN)
         # The value that settles the result alone: false for and, true for or.
@@ -282,7 +285,7 @@ class _Evaluation:
         data = decided if settles else ~decided
         return Values(Type.BOOLEAN, data, decided | (left.valid & right.valid))
 
-    def _is(self, node: exp.Expression) -> Values:
+    def _is(self, node: exp.Expr) -> Values:
         everywhere = np.ones(self.size, dtype=bool)
         if isinstance(node.expression, exp.Null):
             return Values(Type.BOOLEAN, ~self.value(node.this).valid, everywhere)
@@ -292,7 +295,7 @@ class _Evaluation:
             return Values(Type.BOOLEAN, inner.valid & same, everywhere)
         raise self._fail(f"{node.sql()!r}: `is` takes null, true or false.")
 
-    def _in(self, node: exp.Expression) -> Values:
+    def _in(self, node: exp.Expr) -> Values:
         items = node.expressions
         if not items or not all(isinstance(item, exp.Literal) for item in items):
             raise self._fail(f"{node.sql()!r}: `in` takes a list of literals.")
@@ -304,7 +307,7 @@ class _Evaluation:
             hit = _level_mask(inner, wanted)
         return Values(Type.BOOLEAN, hit, inner.valid)
 
-    def _compare(self, node: exp.Expression) -> Values:
+    def _compare(self, node: exp.Expr) -> Values:
         left, right = self.value(node.this), self.value(node.expression)
         if left.type is not right.type:
             raise self._fail(f"{node.sql()!r} compares a {left.type} with a {right.type}.")
@@ -322,7 +325,7 @@ class _Evaluation:
             same = left.data == there
         return Values(Type.BOOLEAN, same if isinstance(node, exp.EQ) else ~same, valid)
 
-    def _number(self, node: exp.Expression) -> Values:
+    def _number(self, node: exp.Expr) -> Values:
         if isinstance(node, exp.Anonymous):
             return self._span(node)
         if isinstance(node, exp.Neg | exp.Abs | exp.Ln):
@@ -346,7 +349,7 @@ class _Evaluation:
             return Values(Type.NUMBER, left.data / np.where(valid, right.data, 1.0), valid)
         return Values(Type.NUMBER, _ARITHMETIC[type(node)](left.data, right.data), valid)
 
-    def _several(self, node: exp.Expression) -> Values:
+    def _several(self, node: exp.Expr) -> Values:
         parts = [self._typed(part, Type.NUMBER) for part in (node.this, *node.expressions)]
         first, *rest = parts
         data, valid = first.data, first.valid
@@ -359,7 +362,7 @@ class _Evaluation:
         return Values(Type.NUMBER, data, valid)
 
     def _span(self, node: exp.Anonymous) -> Values:
-        if len(node.expressions) != 2:  # noqa: PLR2004 - from one time to another
+        if len(node.expressions) != 2:
             raise self._fail(f"{node.sql()!r} takes two times.")
         start, end = (self._typed(part, Type.TIME) for part in node.expressions)
         length = (end.data - start.data).astype(np.float64) / float(_SPANS[node.name.lower()])

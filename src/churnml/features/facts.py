@@ -1,4 +1,4 @@
-"""Facts and measures: what must be aggregated from each table so that the catalogue can be combined.
+"""Facts and measures: what must be aggregated from each table for the catalogue.
 
 A fact is a kind of row with one event time and one known time; its measures are decomposable
 aggregates over one segment. Features that read the same fact share one group-by.
@@ -304,7 +304,7 @@ def _with_levels(measure: Measure, dimension: str | None) -> Measure:
     return replace(measure, where=tuple(rest), levels=levels)
 
 
-def _levels(tree: exp.Expression, dimension: str | None) -> frozenset[str] | None:
+def _levels(tree: exp.Expr, dimension: str | None) -> frozenset[str] | None:
     if not isinstance(tree, exp.EQ | exp.In) or not isinstance(tree.this, exp.Column):
         return None
     items = [tree.expression] if isinstance(tree, exp.EQ) else tree.expressions

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from churnml.features.aggregation import values_of
 from churnml.features.catalogue import KNOWN
@@ -16,6 +15,10 @@ from churnml.features.facts import Cell, Fact, Measure
 from churnml.features.segments import MASK_DAYS, SegmentPlan
 from churnml.history.asof import row_known_columns
 from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, Table
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class TableRows:

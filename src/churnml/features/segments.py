@@ -12,10 +12,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from churnml.errors import FeatureError
 from churnml.features.expressions import DAY
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # Days of one segment are told apart by a bit each, in a signed 64-bit integer.
 MASK_DAYS = 63

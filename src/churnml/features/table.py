@@ -1,4 +1,4 @@
-"""The training table: features and labels side by side, as Parquet, with fingerprint and data sheet."""
+"""The training table: features and labels side by side, with fingerprint and data sheet."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def own_times(table: Table, columns: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted({name for name in known if name is not None}))
 
 
-def known_at(table: Table, times: Iterable[str] = ()) -> exp.Expression:
+def known_at(table: Table, times: Iterable[str] = ()) -> exp.Expr:
     """Write the instant at which a row of `table` and some of its times are known, as SQL.
 
     Parameters
@@ -91,7 +91,7 @@ def known_at(table: Table, times: Iterable[str] = ()) -> exp.Expression:
 
     Returns
     -------
-    sqlglot.exp.Expression
+    sqlglot.exp.Expr
         A timestamp; null where one of `times` is missing, since such a fact is never known.
     """
     row = row_known_columns(table)
@@ -106,7 +106,7 @@ def known_at(table: Table, times: Iterable[str] = ()) -> exp.Expression:
     return exp.Case().when(missing, exp.null()).else_(latest)
 
 
-def _row_term(table: Table, name: str) -> exp.Expression:
+def _row_term(table: Table, name: str) -> exp.Expr:
     if name == table.time:
         return exp.column(name)
     return exp.Coalesce(this=exp.column(name), expressions=[exp.column(table.time)])
@@ -342,7 +342,7 @@ def as_of_select(table: Table, cutoff: dt.datetime) -> exp.Select:
     )
 
 
-def _blanked(column: Column, instant: exp.Expression) -> exp.Expression:
+def _blanked(column: Column, instant: exp.Expr) -> exp.Expr:
     if column.known is None:
         return exp.column(column.name)
     return exp.Case().when(exp.column(column.known) < instant, exp.column(column.name))
