@@ -1,1 +1,72 @@
-"""Which customers will leave, why, and what to do on Monday."""
+"""Which customers will leave, why, and what to do on Monday.
+
+Everything public is listed in ``__all__`` and imported when it is first asked for, so that
+``import churnml`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from churnml.errors import (
+        BundleError,
+        ChurnMLError,
+        ConfigError,
+        DataError,
+        FeatureError,
+        LabelError,
+        SourceError,
+        TrainingError,
+    )
+    from churnml.history.asof import AsOfView, History
+    from churnml.project import Project
+
+    __version__: str
+
+__all__ = [
+    "AsOfView",
+    "BundleError",
+    "ChurnMLError",
+    "ConfigError",
+    "DataError",
+    "FeatureError",
+    "History",
+    "LabelError",
+    "Project",
+    "SourceError",
+    "TrainingError",
+]
+
+_MODULES = {
+    "churnml.errors": (
+        "BundleError",
+        "ChurnMLError",
+        "ConfigError",
+        "DataError",
+        "FeatureError",
+        "LabelError",
+        "SourceError",
+        "TrainingError",
+    ),
+    "churnml.history.asof": ("AsOfView", "History"),
+    "churnml.project": ("Project",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("churnml")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value  # asked for once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__, "__version__"])

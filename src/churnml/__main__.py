@@ -1,0 +1,5 @@
+"""``python -m churnml``."""
+
+from churnml.cli import main
+
+main()

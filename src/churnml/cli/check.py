@@ -1,0 +1,40 @@
+"""``churnml check``: read history, say what is wrong with it, keep what is clean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from churnml.cli import console
+from churnml.cli.options import AsJson, ProjectFolder, open_project
+
+
+def check(*, project: ProjectFolder = Path(), as_json: AsJson = False) -> None:
+    """Read every table of data/sources.toml, check every row, and write clean history.
+
+    Rows that would corrupt a score are set aside in var/quarantine with the reason of each. Exits
+    with 1, and leaves clean history as it was, where too much of a table is faulty.
+    """
+    from churnml.errors import ConfigError
+    from churnml.history.ingestion import ingest
+    from churnml.history.report import exit_code, render, to_json
+
+    there = open_project(project)
+    if not there.sources.tables:
+        raise ConfigError(
+            f"{there.root}: every recipe learns from a flat table; there is no history to check."
+        )
+    with console.progress() as bar:
+        report = ingest(
+            there.sources,
+            base=there.data,
+            into=there.history,
+            quarantine=there.quarantine,
+            progress=bar.share,
+        )
+    if as_json:
+        typer.echo(to_json(report))
+    else:
+        render(report, console.stdout(), quarantine=there.quarantine)
+    raise typer.Exit(exit_code(report))

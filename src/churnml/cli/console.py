@@ -1,0 +1,79 @@
+"""What commands write to: results on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+
+def stdout() -> Console:
+    """Give the console for results; plain where stdout is no terminal."""
+    from rich.console import Console
+
+    return Console()
+
+
+class Bar:
+    """Progress of one command on stderr: a bar in a terminal, a line a step in a log.
+
+    Parameters
+    ----------
+    bar : Progress, optional
+        The terminal's bar.
+    """
+
+    def __init__(self, bar: Progress | None) -> None:
+        self._bar = bar
+        self._task: TaskID | None = None
+        self._step = ""
+
+    def start(self, step: str) -> None:
+        """Say what is being done from now on."""
+        if step == self._step:
+            return
+        self._step = step
+        if self._bar is None:
+            typer.echo(f"{step} …", err=True)
+            return
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(step, total=None)
+
+    def count(self, done: int, total: int) -> None:
+        """Say how much of the step is done."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=total)
+
+    def share(self, step: str, done: float) -> None:
+        """Say what is being done, and which share of all steps is behind."""
+        self.start(step)
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=1)
+
+
+@contextmanager
+def progress() -> Iterator[Bar]:
+    """Show on stderr what a command is doing, gone when it is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Bar(None)
+        return
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as bar:
+        yield Bar(bar)
+
+
+def emit(document: Any) -> None:
+    """Print one JSON document."""
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
