@@ -51,8 +51,8 @@ def test_parquet_keeps_its_types_but_for_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("churn.xlsx", "", "a flat table is a .csv, .tsv or .parquet file, not .xlsx"),
-        ("churn", "", "not without a kind"),
+        ("churn.xlsx", "", "a flat table is a .csv, .tsv or .parquet file; got .xlsx"),
+        ("churn", "", "got no ending"),
         ("churn.csv", "", "cannot be read as a table"),
         ("churn.csv", "a,b\n", "has a header and no rows"),
         ("churn.csv", "a,b\n1,2\n1\n", "cannot be read as a table"),

@@ -96,7 +96,7 @@ def _parse(path: Path, text: Collection[str]) -> pa.Table:
     kind = kinds[-2] if len(kinds) > 1 and kinds[-1] == ".gz" else "".join(kinds[-1:])
     if kind not in DELIMITERS:
         raise SourceError(
-            f"{path}: a flat table is a .csv, .tsv or .parquet file, not {kind or 'without a kind'}."
+            f"{path}: a flat table is a .csv, .tsv or .parquet file; got {kind or 'no ending'}."
         )
     return csv.read_csv(
         path,

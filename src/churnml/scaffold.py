@@ -18,6 +18,8 @@ from churnml.errors import ConfigError, nearest
 PACKAGE = Path(churnml.__file__).parent
 SCAFFOLDS = PACKAGE / "_scaffold"
 RECIPE = "recipe.toml"
+# What tools act on wherever they find it has another name among the scaffolds.
+RENAMED = {"gitignore": ".gitignore", "project.toml": "pyproject.toml"}
 KEPT = ("README.md", ".gitignore")
 HARMLESS = (*KEPT, "LICENSE")
 YES = frozenset({"yes", "y", "true", "t", "1", "1.0", "churned", "left", "exited"})
@@ -207,9 +209,9 @@ def _read(path: Path) -> str:
 
 
 def _texts(kind: str, **values: str) -> dict[str, str]:
-    """Fill the files of a scaffold; ``gitignore`` gets its dot, lest it act on this repository."""
+    """Fill the files of a scaffold."""
     return {
-        path.name.replace("gitignore", ".gitignore"): Template(_read(path)).substitute(values)
+        RENAMED.get(path.name, path.name): Template(_read(path)).substitute(values)
         for path in sorted((SCAFFOLDS / kind).iterdir())
         if path.name != RECIPE
     }
