@@ -1,0 +1,172 @@
+"""Reasons: each feature family's exact share of the log-odds, in the account's own numbers."""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from churnml.errors import FeatureError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from churnml.features.catalogue import Catalogue, Feature
+
+UNKNOWN = "unknown"
+Value = float | str | None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One family's share of a score.
+
+    Parameters
+    ----------
+    family : str
+        The family; for a flat table, the column.
+    title : str
+        What it is called before people.
+    contribution : float
+        Its share of the calibrated log-odds; above zero it raises the risk. The contributions of
+        all reasons and the base add up to the log-odds of the score.
+    feature : str
+        The feature that weighs most in it, in the same direction.
+    sentence : str
+        What that feature says, in the account's own numbers.
+    actionable : bool
+        Whether somebody can act on it.
+    """
+
+    family: str
+    title: str
+    contribution: float
+    feature: str
+    sentence: str
+    actionable: bool
+
+
+def reasons(
+    contributions: NDArray[np.float64],
+    features: tuple[str, ...],
+    row: Mapping[str, Value],
+    catalogue: Catalogue | None,
+) -> tuple[Reason, ...]:
+    """Tell why one account has its score.
+
+    Parameters
+    ----------
+    contributions : ndarray (n_features,)
+        Each feature's share of the calibrated log-odds, without the base.
+    features : tuple of str
+        Their names.
+    row : mapping of str to float, str or None
+        The account's values.
+    catalogue : Catalogue, optional
+        Families and sentences; without one, each column stands for itself.
+
+    Returns
+    -------
+    tuple of Reason
+        Every family that contributes, the heaviest first.
+
+    Raises
+    ------
+    FeatureError
+        If there is not one contribution a feature.
+    """
+    if len(contributions) != len(features):
+        raise FeatureError(
+            f"{len(contributions)} contributions for {len(features)} features; expected one each."
+        )
+    families: dict[str, list[int]] = {}
+    for place, name in enumerate(features):
+        family = name if catalogue is None else catalogue.get(name).family
+        families.setdefault(family, []).append(place)
+    told = [
+        _reason(family, places, contributions, features, row, catalogue)
+        for family, places in families.items()
+    ]
+    kept = [reason for reason in told if reason.contribution != 0]
+    return tuple(sorted(kept, key=lambda reason: (-abs(reason.contribution), reason.family)))
+
+
+def _reason(
+    family: str,
+    places: list[int],
+    contributions: NDArray[np.float64],
+    features: tuple[str, ...],
+    row: Mapping[str, Value],
+    catalogue: Catalogue | None,
+) -> Reason:
+    total = math.fsum(contributions[places])
+    leading = max(
+        places, key=lambda place: (contributions[place] * math.copysign(1, total), -place)
+    )
+    name = features[leading]
+    if catalogue is None:
+        sentence = f"{name} is {show(row[name], '')}"
+        return Reason(family, family, total, name, sentence, actionable=False)
+    feature = catalogue.get(name)
+    return Reason(
+        family=family,
+        title=catalogue.titles[family],
+        contribution=total,
+        feature=name,
+        sentence=sentence_of(feature, row, catalogue),
+        actionable=feature.entry.actionable,
+    )
+
+
+def sentence_of(feature: Feature, row: Mapping[str, Value], catalogue: Catalogue) -> str:
+    """Fill a feature's sentence with an account's values.
+
+    Parameters
+    ----------
+    feature : Feature
+        What to tell.
+    row : mapping of str to float, str or None
+        The account's values; those it lacks are told as unknown.
+    catalogue : Catalogue
+        The units of other features that the sentence names.
+
+    Returns
+    -------
+    str
+        The sentence, or the feature's `missing` sentence where it has no value.
+    """
+    value = row.get(feature.name)
+    if value is None:
+        return feature.fill(feature.entry.missing) or f"{feature.description}: {UNKNOWN}"
+    text = feature.fill(feature.entry.sentence)
+    shown = {"value": show(value, feature.entry.unit)}
+    for _, name, _, _ in string.Formatter().parse(text):
+        if name is not None and name not in shown:
+            shown[name] = show(row.get(name), catalogue.get(name).entry.unit)
+    return text.format_map(shown)
+
+
+def show(value: Value, unit: str) -> str:
+    """Write a value as people read it.
+
+    Parameters
+    ----------
+    value : float, str or None
+        The value.
+    unit : str
+        Its unit: shares become per cent, large numbers are grouped, small ones keep a decimal.
+    """
+    if value is None:
+        return UNKNOWN
+    if isinstance(value, str):
+        return value
+    if unit == "share":
+        return f"{value:.0%}"
+    if float(value).is_integer() or abs(value) >= 100:
+        return f"{value:,.0f}"
+    if unit == "ratio" or abs(value) < 1:
+        return f"{value:.2f}"
+    return f"{value:.1f}"
