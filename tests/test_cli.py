@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -82,7 +83,7 @@ def test_the_version(run: Run) -> None:
         (ConfigError, 2),
         (SourceError, 2),
         (DataError, 1),
-        (FeatureError, 1),
+        (FeatureError, 2),
         (LabelError, 1),
         (TrainingError, 1),
         (BundleError, 1),
@@ -159,3 +160,106 @@ def test_init_asks_for_the_column_meant(run: Run, tmp_path: Path) -> None:
 
     assert (status, out) == (2, "")
     assert err == f"error: {table}: has no column 'churned'. Did you mean 'Churn'?\n"
+
+
+def test_features_are_listed_with_unit_and_meaning(run: Run, small_project: Path) -> None:
+    status, out, _ = run("features", "list", "--project", small_project)
+
+    assert status == 0
+    assert [line.split() for line in out.splitlines()] == [
+        ["feature", "family", "unit", "what", "it", "is"],
+        ["events_7d", "usage", "events", "events", "in", "7", "days"],
+        ["events_28d", "usage", "events", "events", "in", "28", "days"],
+        [],
+        ["2", "features"],
+    ]
+
+
+def test_features_are_listed_for_machines(run: Run, small_project: Path) -> None:
+    _, out, _ = run("features", "list", "--json", "-C", small_project / "data")
+
+    listed = json.loads(out)
+    assert [feature["name"] for feature in listed] == ["events_7d", "events_28d"]
+    assert listed[1]["window_days"] == 28
+    assert listed[1]["sentence"] == "{value} events in 28 days"
+
+
+def test_a_feature_is_shown_whole(run: Run, small_project: Path) -> None:
+    status, out, _ = run("features", "show", "events_7d", "-C", small_project)
+
+    assert status == 0
+    shown = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert shown["description"] == "events in 7 days"
+    assert shown["table"] == "usage"
+    assert shown["file"] == str(small_project / "features" / "usage.toml")
+    assert "formula" not in shown
+    assert run("features", "show", "events_7d", "--json", "-C", small_project)[1].startswith("{")
+
+
+def test_the_sql_of_a_feature_is_one_group_by(run: Run, small_project: Path) -> None:
+    status, out, _ = run(
+        "features", "sql", "events_7d", "--cutoff", "2026-01-01", "-C", small_project
+    )
+
+    assert status == 0
+    assert out.startswith("-- usage by occurred_at, for events_7d\nSELECT\n")
+    assert "GROUP BY" in out
+    assert "2026-01-01" in out
+    spark = run("features", "sql", "--dialect", "spark", "-C", small_project)[1]
+    assert "for events_7d, events_28d" in spark
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["list", "--family", "usge"], 2, "no feature family 'usge'. Did you mean 'usage'?"),
+        (["show", "events_8d"], 2, "no feature 'events_8d'. Did you mean"),
+        (["sql", "--dialect", "duckbd"], 2, "no dialect 'duckbd'. Did you mean 'duckdb'?"),
+    ],
+)
+def test_an_unknown_feature_family_or_dialect_names_the_nearest(
+    run: Run, small_project: Path, arguments: list[str], status: int, message: str
+) -> None:
+    got, out, err = run("features", *arguments, "-C", small_project)
+
+    assert (got, out) == (status, "")
+    assert message in err
+
+
+def test_check_reports_and_writes_clean_history(run: Run, small_project: Path) -> None:
+    rows = "account_id,occurred_at,event\na,2025-01-01,login\nb,2025-02-01,login\n"
+    (small_project / "data" / "usage.csv").write_text(rows, encoding="utf-8")
+
+    status, out, err = run("check", "-C", small_project)
+    report = json.loads(run("check", "-C", small_project, "--json")[1])
+
+    assert status == 0
+    assert "usage" in out
+    assert "…" in err
+    assert report["tables"][0]["clean"] == 2
+    assert (small_project / "var" / "history" / "manifest.json").is_file()
+
+
+def test_check_exits_with_one_on_what_would_corrupt_a_score(run: Run, small_project: Path) -> None:
+    rows = "account_id,occurred_at,event\na,2025-01-01,login\n,yesterday,login\n"
+    (small_project / "data" / "usage.csv").write_text(rows, encoding="utf-8")
+
+    status, out, _ = run("check", "-C", small_project)
+
+    assert status == 1
+    assert "usage is refused" in out
+    assert not (small_project / "var" / "history").exists()
+
+
+def test_simulate_says_what_it_wrote(run: Run, tmp_path: Path) -> None:
+    arguments = ("simulate", tmp_path / "s", "--accounts", 5, "--months", 3, "--seed", 1)
+
+    status, out, err = run(*arguments)
+    document = json.loads(run(*arguments, "--json")[1])
+
+    assert (status, err) == (0, "Simulating 5 accounts …\n")
+    assert out.splitlines()[0] == (
+        f"Made up 5 accounts in {tmp_path / 's'}, 2024-01-01 to 2024-04-01, seed 1."
+    )
+    assert document["rows"]["accounts"] >= 5
+    assert (tmp_path / "s" / "usage.parquet").is_file()

@@ -9,24 +9,7 @@ import pytest
 from churnml.errors import ConfigError
 from churnml.project import Project, find_root
 
-FILES = {
-    "pyproject.toml": '[tool.churnml]\nname = "acme"\n',
-    "data/sources.toml": '[tables.usage]\nfiles = "usage.csv"\n',
-    "features/usage.toml": (
-        'family = "usage"\ntitle = "Usage"\n[[feature]]\nname = "events_{w}d"\n'
-        'description = "events in {w} days"\nunit = "events"\nwindows = [7, 28]\n'
-        'table = "usage"\naggregate = "count"\nsentence = "{value} events in {w} days"\n'
-    ),
-    "training/quiet.toml": '[label]\nkind = "inactivity"\ntable = "usage"\n',
-    "serving/tiers.toml": "[risk]\nmedium = 0.1\nhigh = 0.2\ncritical = 0.5\n",
-}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    for name, text in FILES.items():
-        write(tmp_path, name, text)
-    return tmp_path
+QUIET = '[label]\nkind = "inactivity"\ntable = "usage"\n'
 
 
 def write(folder: Path, name: str, text: str) -> None:
@@ -34,10 +17,10 @@ def write(folder: Path, name: str, text: str) -> None:
     (folder / name).write_text(text, encoding="utf-8")
 
 
-def test_a_project_is_read_from_any_folder_of_it(folder: Path) -> None:
-    project = Project.load(folder / "features")
+def test_a_project_is_read_from_any_folder_of_it(small_project: Path) -> None:
+    project = Project.load(small_project / "features")
 
-    assert project.root == folder
+    assert project.root == small_project
     assert project.name == "acme"
     assert list(project.recipes) == ["quiet"]
     assert project.recipe("quiet").label.horizon_days == 90
@@ -46,34 +29,34 @@ def test_a_project_is_read_from_any_folder_of_it(folder: Path) -> None:
     assert project.tiers.critical == 0.5
 
 
-def test_what_is_generated_has_its_place(folder: Path) -> None:
-    project = Project.load(folder)
+def test_what_is_generated_has_its_place(small_project: Path) -> None:
+    project = Project.load(small_project)
 
-    assert project.data == folder / "data"
-    assert project.history == folder / "var" / "history"
-    assert project.quarantine == folder / "var" / "quarantine"
-    assert project.training == folder / "var" / "training"
-    assert project.bundles == folder / "var" / "bundles"
-    assert project.scores == folder / "var" / "scores"
-    assert project.tracking == folder / "var" / "mlflow.db"
+    assert project.data == small_project / "data"
+    assert project.history == small_project / "var" / "history"
+    assert project.quarantine == small_project / "var" / "quarantine"
+    assert project.training == small_project / "var" / "training"
+    assert project.bundles == small_project / "var" / "bundles"
+    assert project.scores == small_project / "var" / "scores"
+    assert project.tracking == small_project / "var" / "mlflow.db"
 
 
-def test_folders_may_lie_elsewhere(folder: Path) -> None:
-    (folder / "features").rename(folder / "measures")
+def test_folders_may_lie_elsewhere(small_project: Path) -> None:
+    (small_project / "features").rename(small_project / "measures")
     write(
-        folder,
+        small_project,
         "pyproject.toml",
         '[tool.churnml]\nname = "acme"\nfolders = { features = "measures", var = "../big" }\n',
     )
 
-    project = Project.load(folder)
+    project = Project.load(small_project)
 
     assert project.catalogue.columns == ("events_7d", "events_28d")
-    assert project.history == folder / ".." / "big" / "history"
+    assert project.history == small_project / ".." / "big" / "history"
 
 
-def test_a_project_is_frozen(folder: Path) -> None:
-    project = Project.load(folder)
+def test_a_project_is_frozen(small_project: Path) -> None:
+    project = Project.load(small_project)
 
     with pytest.raises(FrozenInstanceError):
         project.name = "other"  # type: ignore[misc]
@@ -82,8 +65,8 @@ def test_a_project_is_frozen(folder: Path) -> None:
 
 
 def test_a_project_of_flat_tables_needs_no_history(tmp_path: Path) -> None:
-    for name in ("pyproject.toml", "serving/tiers.toml"):
-        write(tmp_path, name, FILES[name])
+    write(tmp_path, "pyproject.toml", '[tool.churnml]\nname = "flat"\n')
+    write(tmp_path, "serving/tiers.toml", "[risk]\nmedium = 0.1\nhigh = 0.2\ncritical = 0.5\n")
     write(tmp_path, "data/churn.csv", "Churn\nYes\n")
     recipe = (
         '[label]\nkind = "column"\nfile = "data/churn.csv"\ncolumn = "Churn"\npositive = "Yes"\n'
@@ -124,14 +107,16 @@ def test_a_project_of_flat_tables_needs_no_history(tmp_path: Path) -> None:
     ],
 )
 def test_a_fault_names_the_file_and_what_is_meant(
-    folder: Path, file: str, old: str, new: str, message: str
+    small_project: Path, file: str, old: str, new: str, message: str
 ) -> None:
-    write(folder, file, FILES[file].replace(old, new, 1))
+    write(
+        small_project, file, (small_project / file).read_text(encoding="utf-8").replace(old, new, 1)
+    )
 
     with pytest.raises(ConfigError) as caught:
-        Project.load(folder)
+        Project.load(small_project)
 
-    assert str(folder / file) in str(caught.value)
+    assert str(small_project / file) in str(caught.value)
     assert message in str(caught.value)
 
 
@@ -147,12 +132,12 @@ def test_a_fault_names_the_file_and_what_is_meant(
     ],
 )
 def test_a_recipe_may_name_only_features_that_exist(
-    folder: Path, choice: str, message: str
+    small_project: Path, choice: str, message: str
 ) -> None:
-    write(folder, "training/quiet.toml", f"{FILES['training/quiet.toml']}[features]\n{choice}\n")
+    write(small_project, "training/quiet.toml", f"{QUIET}[features]\n{choice}\n")
 
     with pytest.raises(ConfigError, match=re.escape(message)):
-        Project.load(folder)
+        Project.load(small_project)
 
 
 @pytest.mark.parametrize(
@@ -167,32 +152,32 @@ def test_a_recipe_may_name_only_features_that_exist(
         ("serving/tiers.toml", "tiers.toml: no such file"),
     ],
 )
-def test_a_missing_file_is_named(folder: Path, gone: str, message: str) -> None:
-    (folder / gone).unlink()
+def test_a_missing_file_is_named(small_project: Path, gone: str, message: str) -> None:
+    (small_project / gone).unlink()
 
     with pytest.raises(ConfigError, match=re.escape(message)):
-        Project.load(folder)
+        Project.load(small_project)
 
 
-def test_a_missing_folder_is_named(folder: Path) -> None:
-    (folder / "features" / "usage.toml").unlink()
-    (folder / "features").rmdir()
+def test_a_missing_folder_is_named(small_project: Path) -> None:
+    (small_project / "features" / "usage.toml").unlink()
+    (small_project / "features").rmdir()
 
     with pytest.raises(
         ConfigError, match=r"features: no such folder; expected one for each feature"
     ):
-        Project.load(folder)
+        Project.load(small_project)
 
 
-def test_an_unknown_recipe_names_the_nearest(folder: Path) -> None:
+def test_an_unknown_recipe_names_the_nearest(small_project: Path) -> None:
     with pytest.raises(ConfigError, match=r"no recipe 'quite'\. Did you mean 'quiet'\?"):
-        Project.load(folder).recipe("quite")
+        Project.load(small_project).recipe("quite")
 
 
-def test_the_root_is_the_nearest_marked_folder_upward(folder: Path) -> None:
-    write(folder, "features/pyproject.toml", "[tool.ruff]\n")
+def test_the_root_is_the_nearest_marked_folder_upward(small_project: Path) -> None:
+    write(small_project, "features/pyproject.toml", "[tool.ruff]\n")
 
-    assert find_root(folder / "features") == folder
+    assert find_root(small_project / "features") == small_project
 
 
 def test_outside_a_project_the_remedy_is_said(tmp_path: Path) -> None:

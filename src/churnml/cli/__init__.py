@@ -1,8 +1,8 @@
 """The command line. Each command is a module; what it needs is imported when it runs.
 
 An error that churnml raises on purpose ends as one message on stderr, without a traceback. The exit
-status is 2 where a command, a project file or a source has to be mended, and 1 where the data
-themselves would corrupt a score or cannot be learned from.
+status is 2 where a command, a project file, a feature or a source has to be mended, and 1 where the
+data themselves would corrupt a score or cannot be learned from.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Annotated
 import typer
 
 from churnml.cli import check, features, init, simulate
-from churnml.errors import ChurnMLError, ConfigError, SourceError
+from churnml.errors import ChurnMLError, ConfigError, FeatureError, SourceError
 
+MENDABLE = (ConfigError, FeatureError, SourceError)
 HELP = "Which customers will leave, why, and what to do on Monday."
 
 app = typer.Typer(
@@ -57,4 +58,4 @@ def main() -> None:
         app()
     except ChurnMLError as error:
         typer.echo(f"error: {error}", err=True)
-        sys.exit(2 if isinstance(error, ConfigError | SourceError) else 1)
+        sys.exit(2 if isinstance(error, MENDABLE) else 1)
