@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from churnml.history.conversions import EXPECTED
 from churnml.history.csv_files import ROW, SOURCE
-from churnml.history.dialect import any_of, identifier, literal, run
+from churnml.history.dialect import any_of, identifier, instant, literal, run
 from churnml.history.faults import MEANINGS, Fault, Severity
 from churnml.history.mappings import BAD, GIVEN, NAIVE, NAN, ZONED, MappedTable
 from churnml.history.sources import TableSource
@@ -181,7 +181,9 @@ def with_repeats(connection: DuckDBPyConnection, checks: Checked) -> Checked:
     if not table.key:
         return checks
     key, names = ", ".join(identifier(name) for name in table.key), ", ".join(table.key)
-    known = f"greatest({RECORDED_AT}, {table.time})" if mapped.has(RECORDED_AT) else table.time
+    known = identifier(table.time)
+    if mapped.has(RECORDED_AT):
+        known = f"greatest({RECORDED_AT}, {known})"
     values = ", ".join(identifier(name) for name in mapped.present)
     keyed = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in table.key)
     rows = f"(SELECT * FROM {checks.relation} WHERE {keyed})"
@@ -276,7 +278,7 @@ def _order_rules(mapped: MappedTable, observed_until: dt.datetime | None) -> Ite
             yield Rule(Fault.WRONG_ORDER, column.name, f"{value} < {after}", got, expected)
     if observed_until is None:
         return
-    end = f"TIMESTAMP '{observed_until.isoformat(sep=' ')}'"
+    end = instant(observed_until)
     for column in map(table.column, mapped.present):
         if column.kind is Kind.TIME and _tells_of_the_past(mapped, column):
             value = identifier(column.name)

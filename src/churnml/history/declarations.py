@@ -14,23 +14,19 @@ from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, STANDARD, Column, Ki
 
 
 class DeclaredColumn(FrozenModel):
-    """One column of a declared table; the fields are those of `tables.Column`.
+    """One column of a declared table; the fields are those of `tables.Column`."""
 
-    Parameters
-    ----------
-    name, kind, doc, known, required, minimum, maximum, choices, after
-        See `churnml.history.tables.Column`.
-    """
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    kind: Kind
-    doc: str
-    known: str | None = None
-    required: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
-    choices: tuple[str, ...] = ()
-    after: str | None = None
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="its name, in lower case")
+    kind: Kind = Field(description="one of " + ", ".join(f"`{kind}`" for kind in Kind))
+    doc: str = Field(description="what it says, with its unit")
+    known: str | None = Field(
+        None, description="the time column at which it becomes known; with its row if not given"
+    )
+    required: bool = Field(False, description="whether a row without a value is faulty")
+    minimum: float | None = Field(None, description="least possible number")
+    maximum: float | None = Field(None, description="greatest possible number")
+    choices: tuple[str, ...] = Field((), description="the allowed texts")
+    after: str | None = Field(None, description="a time of the row that this one may not precede")
 
     def column(self) -> Column:
         """Build the column of the contract."""
@@ -38,38 +34,31 @@ class DeclaredColumn(FrozenModel):
 
 
 class DeclaredTable(FrozenModel):
-    """A further table, or further columns of a standard one.
+    """A further table, or further columns of a standard one."""
 
-    Parameters
-    ----------
-    doc : str, optional
-        What one row is; required for a further table.
-    key : tuple of str
-        The columns that identify a row. A standard table without a key (``usage``) may be given
-        one, so that rows which were delivered twice are found.
-    time : str, optional
-        The event time; required for a further table. Declared as a required time when it is not
-        among `columns`.
-    dimension : str, optional
-        The string column by which events are told apart.
-    scheduled : bool
-        Whether the event time may lie in the future.
-    label_only : bool
-        Whether only labels may read the table.
-    columns : tuple of DeclaredColumn
-        Its columns; ``account_id`` and ``recorded_at`` are there by themselves.
-    after : dict of str to str
-        For a standard table: a standard time, and the declared time that it may not precede.
-    """
-
-    doc: str | None = None
-    key: tuple[str, ...] = ()
-    time: str | None = None
-    dimension: str | None = None
-    scheduled: bool = False
-    label_only: bool = False
-    columns: tuple[DeclaredColumn, ...] = ()
-    after: dict[str, str] = Field(default_factory=dict)
+    doc: str | None = Field(None, description="what one row is; required for a further table")
+    key: tuple[str, ...] = Field(
+        (),
+        description="the columns that identify a row. `usage`, which has none, may be given one, "
+        "so that rows which were delivered twice are found",
+    )
+    time: str | None = Field(
+        None,
+        description="the event time, required for a further table; a required time column when it "
+        "is not among `columns`",
+    )
+    dimension: str | None = Field(
+        None, description="the text column by which events are told apart"
+    )
+    scheduled: bool = Field(False, description="whether the event time may lie in the future")
+    label_only: bool = Field(False, description="whether labels alone may read the table")
+    columns: tuple[DeclaredColumn, ...] = Field(
+        (), description="its columns; `account_id` and `recorded_at` are there by themselves"
+    )
+    after: dict[str, str] = Field(
+        default_factory=dict,
+        description="for a standard table: standard time = declared time it may not precede",
+    )
 
     def table(self, name: str) -> Table:
         """Build the contract.

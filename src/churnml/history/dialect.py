@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,11 @@ def identifier(name: str) -> str:
 def literal(value: object) -> str:
     """Quote a text."""
     return "'" + str(value).replace("'", "''") + "'"
+
+
+def instant(time: dt.datetime) -> str:
+    """Write a time, UTC and naive."""
+    return f"TIMESTAMP '{time.isoformat(sep=' ')}'"
 
 
 def any_of(conditions: Iterable[str]) -> str:

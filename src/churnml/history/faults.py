@@ -32,6 +32,9 @@ class Fault(StrEnum):
     STALE = "stale"
 
 
+OF_THE_TABLE = frozenset({Fault.MISSING_COLUMN, Fault.EMPTY, Fault.STALE})
+
+
 class Severity(StrEnum):
     """Whether a fault would corrupt a score."""
 

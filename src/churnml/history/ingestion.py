@@ -17,7 +17,7 @@ import duckdb
 
 from churnml.errors import ConfigError
 from churnml.history.checks import Checked, checked, keep_accounts, with_repeats
-from churnml.history.dialect import run
+from churnml.history.dialect import identifier, instant, literal, run
 from churnml.history.extracts import Extract, Opener, find_files
 from churnml.history.faults import MEANINGS, Fault, Severity
 from churnml.history.findings import Counts, count, overlap, quarantine
@@ -28,13 +28,13 @@ from churnml.history.store import (
     MANIFEST,
     READING,
     derive_accounts,
+    measure,
     replace_folder,
-    span,
     workplace,
     write_manifest,
     write_table,
 )
-from churnml.history.tables import Table
+from churnml.history.tables import RECORDED_AT, Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -147,8 +147,9 @@ def _prepare(connection: DuckDBPyConnection, work: Path, memory: str) -> None:
     for folder in ("copies", "clean", "aside", "spill"):
         (work / folder).mkdir()
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET memory_limit = ?", [memory])
-    connection.execute("SET temp_directory = ?", [str(work / "spill")])
+    # A bound parameter would make DuckDB import pandas, which takes most of a second.
+    connection.execute(f"SET memory_limit = {literal(memory)}")
+    connection.execute(f"SET temp_directory = {literal(work / 'spill')}")
     connection.execute("SET autoinstall_known_extensions = false")
     connection.execute("SET enable_progress_bar = false")
 
@@ -239,12 +240,12 @@ class _Reading:
             if item.table.scheduled:
                 continue
             checks = self._checked(item, None, known="accounts" in mapped)
-            time = item.table.time
+            time = identifier(item.table.time)
             row = run(
                 self.connection,
                 name,
                 f"SELECT max({time}) FROM {checks.relation} WHERE NOT {checks.faulty} "
-                f"AND {time} < TIMESTAMP '{self.clock.isoformat(sep=' ')}'",
+                f"AND {time} < {instant(self.clock)}",
             ).fetchone()
             if row is not None and row[0] is not None:
                 newest.append(row[0])
@@ -262,8 +263,8 @@ class _Reading:
         clean = write_table(self.connection, checks, self.work / "clean")
         if counts.aside:
             quarantine(self.connection, checks, self.work / "aside" / f"{table.name}.csv")
-        accounts, first, last, age = span(self.connection, table, self.work / "clean", end)
-        findings = [*counts.findings, *_whole(table, source, counts, age)]
+        span = measure(self.connection, table, mapped.present, self.work / "clean", end)
+        findings = [*counts.findings, *_whole(table, source, counts, span.age_days)]
         if table.name == "subscriptions":
             found = overlap(self.connection, checks)
             findings += [found] if found else []
@@ -273,11 +274,8 @@ class _Reading:
             read=counts.read,
             clean=clean,
             quarantined=counts.aside,
+            span=span,
             left_out=self._left_out(mapped, source, counts),
-            accounts=accounts,
-            first=first,
-            last=last,
-            age_days=age,
             unused=mapped.unused,
             findings=tuple(findings),
             refused=_refused(source, counts),
@@ -295,22 +293,13 @@ class _Reading:
         table, folder = self.contracts["accounts"], self.work / "clean"
         others = {name: item[0] for name, item in written.items()}
         rows = derive_accounts(self.connection, table, others, folder)
-        accounts, first, last, age = span(self.connection, table, folder, end)
-        origin = f"derived from {', '.join(n for n, t in others.items() if not t.label_only)}"
         return TableReport(
             name="accounts",
-            origin=origin,
+            origin=f"derived from {', '.join(n for n, t in others.items() if not t.label_only)}",
             read=rows,
             clean=rows,
             quarantined=0,
-            left_out=0,
-            accounts=accounts,
-            first=first,
-            last=last,
-            age_days=age,
-            unused=(),
-            findings=(),
-            refused=None,
+            span=measure(self.connection, table, (RECORDED_AT,), folder, end),
         )
 
 
@@ -326,12 +315,6 @@ def _unmapped(table: Table, extract: Extract, missing: tuple[str, ...]) -> Table
         read=0,
         clean=0,
         quarantined=0,
-        left_out=0,
-        accounts=0,
-        first=None,
-        last=None,
-        age_days=None,
-        unused=(),
         findings=findings,
         refused=f"required columns have no source: {', '.join(missing)}",
     )

@@ -69,6 +69,27 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Span:
+    """What the clean rows of a table cover.
+
+    Parameters
+    ----------
+    accounts : int
+        Accounts with a row.
+    first, last : datetime, optional
+        The earliest and latest event time, UTC.
+    age_days : float, optional
+        From the newest row, by when it happened or was recorded, to the end of observation; rows
+        of the future do not count.
+    """
+
+    accounts: int = 0
+    first: dt.datetime | None = None
+    last: dt.datetime | None = None
+    age_days: float | None = None
+
+
+@dataclass(frozen=True)
 class TableReport:
     """What was found in one table.
 
@@ -80,14 +101,10 @@ class TableReport:
         Where it came from.
     read, clean, quarantined : int
         Rows; every row that was read is either clean or quarantined.
+    span : Span
+        What the clean rows cover.
     left_out : int
         Rows of the source that `where` says do not belong.
-    accounts : int
-        Accounts with a clean row.
-    first, last : datetime, optional
-        The earliest and latest event time of clean rows, UTC.
-    age_days : float, optional
-        From the newest clean row that is not in the future to the end of observation.
     unused : tuple of str
         Columns of the source that nothing was read from.
     findings : tuple of Finding
@@ -101,14 +118,11 @@ class TableReport:
     read: int
     clean: int
     quarantined: int
-    left_out: int
-    accounts: int
-    first: dt.datetime | None
-    last: dt.datetime | None
-    age_days: float | None
-    unused: tuple[str, ...]
-    findings: tuple[Finding, ...]
-    refused: str | None
+    span: Span = Span()
+    left_out: int = 0
+    unused: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    refused: str | None = None
 
 
 @dataclass(frozen=True)
@@ -214,15 +228,16 @@ def _overview(report: Report) -> RenderableType:
     shown.add_column("age", justify="right")
     shown.add_column("source", overflow="fold")
     for table in report.tables:
+        span = table.span
         shown.add_row(
             f"[red]{table.name}[/]" if table.refused else table.name,
             f"{table.read:,}",
             f"{table.clean:,}",
             f"{table.quarantined:,}",
-            f"{table.accounts:,}",
-            f"{table.first:%Y-%m-%d}" if table.first else "–",
-            f"{table.last:%Y-%m-%d}" if table.last else "–",
-            "–" if table.age_days is None else f"{table.age_days:.1f} d",
+            f"{span.accounts:,}",
+            f"{span.first:%Y-%m-%d}" if span.first else "–",
+            f"{span.last:%Y-%m-%d}" if span.last else "–",
+            "–" if span.age_days is None else f"{span.age_days:.1f} d",
             table.origin,
         )
     return shown

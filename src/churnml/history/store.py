@@ -8,14 +8,15 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churnml.history.checks import Checked
-from churnml.history.dialect import identifier, literal, run
+from churnml.history.dialect import identifier, instant, literal, run
+from churnml.history.report import Span
 from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, Table
 
 if TYPE_CHECKING:
@@ -109,10 +110,14 @@ def write_rows(
     return int(row[0]) if row else 0
 
 
-def span(
-    connection: DuckDBPyConnection, table: Table, folder: Path, observed_until: dt.datetime
-) -> tuple[int, dt.datetime | None, dt.datetime | None, float | None]:
-    """Measure a written table.
+def measure(
+    connection: DuckDBPyConnection,
+    table: Table,
+    present: Iterable[str],
+    folder: Path,
+    observed_until: dt.datetime,
+) -> Span:
+    """Measure what a written table covers.
 
     Parameters
     ----------
@@ -120,32 +125,26 @@ def span(
         The engine.
     table : Table
         The contract.
+    present : iterable of str
+        The columns that were written.
     folder : Path
         Where ``<table>.parquet`` lies.
     observed_until : datetime
         The end of observation, UTC and naive.
-
-    Returns
-    -------
-    accounts : int
-        Accounts that have a row.
-    first, last : datetime or None
-        The earliest and the latest event time.
-    age_days : float or None
-        From the newest row that is not in the future to the end of observation.
     """
-    end = f"TIMESTAMP '{observed_until.isoformat(sep=' ')}'"
-    time_column = identifier(table.time)
+    happened = identifier(table.time)
+    times = [happened, *([RECORDED_AT] if RECORDED_AT in present else [])]
+    past = (f"max(CASE WHEN {time} < {instant(observed_until)} THEN {time} END)" for time in times)
     row = run(
         connection,
         table.name,
-        f"SELECT count(DISTINCT {ACCOUNT_ID}), min({time_column}), max({time_column}), "
-        f"max(CASE WHEN {time_column} < {end} THEN {time_column} END) "
+        f"SELECT count(DISTINCT {ACCOUNT_ID}), min({happened}), max({happened}), "
+        f"greatest({', '.join(past)}) "
         f"FROM read_parquet({literal(folder / f'{table.name}.parquet')})",
     ).fetchone()
     accounts, first, last, newest = row or (0, None, None, None)
     age = None if newest is None else (observed_until - newest) / dt.timedelta(days=1)
-    return accounts, first, last, age
+    return Span(accounts, first, last, age)
 
 
 def derive_accounts(
