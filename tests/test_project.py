@@ -159,6 +159,12 @@ def test_a_missing_file_is_named(small_project: Path, gone: str, message: str) -
         Project.load(small_project)
 
 
+def test_recipes_are_checked_each_for_itself(small_project: Path) -> None:
+    write(small_project, "training/all.toml", '[label]\nkind = "subscriptions"\n')
+
+    assert list(Project.load(small_project).recipes) == ["all", "quiet"]
+
+
 def test_a_missing_folder_is_named(small_project: Path) -> None:
     (small_project / "features" / "usage.toml").unlink()
     (small_project / "features").rmdir()

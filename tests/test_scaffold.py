@@ -172,6 +172,17 @@ def test_a_fresh_repository_keeps_what_it_has(tmp_path: Path) -> None:
     )
 
 
+def test_an_installation_without_the_reference_project_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(scaffold, "PACKAGE", tmp_path / "lib" / "site" / "churnml")
+
+    with pytest.raises(
+        ConfigError, match=r"the reference project is missing.*Install churnml again"
+    ):
+        scaffold.from_history(tmp_path / "new")
+
+
 def test_a_gitignore_that_knows_var_is_not_remarked_on(tmp_path: Path, table: Path) -> None:
     (tmp_path / ".gitignore").write_text("*.pyc\nvar/\n", encoding="utf-8")
 
