@@ -182,10 +182,9 @@ def _finding(connection: DuckDBPyConnection, checks: Checked, rule: Rule, rows: 
 def _examples(
     connection: DuckDBPyConnection, table: str, relation: str, key: str, rule: Rule
 ) -> tuple[Example, ...]:
-    # Rows come in the order of the source, so the first few are found without a sort.
     sql = (
         f"SELECT {key}, {rule.got}, {SOURCE}, {ROW} FROM {relation} "
-        f"WHERE {any_of([rule.condition])} LIMIT {_EXAMPLES}"
+        f"WHERE {any_of([rule.condition])} ORDER BY {SOURCE}, {ROW} LIMIT {_EXAMPLES}"
     )
     return tuple(Example(*row) for row in run(connection, table, sql).fetchall())
 

@@ -198,10 +198,14 @@ def render(report: Report, console: Console, *, quarantine: Path | None = None) 
 
 
 def _parts(report: Report, quarantine: Path | None) -> Iterator[RenderableType]:
+    from rich.markup import escape
+
     yield _overview(report)
     for table in report.tables:
         if table.findings:
             yield _findings(table)
+            for fault in dict.fromkeys(item.fault for item in table.findings):
+                yield f"[dim]{fault}: {escape(MEANINGS[fault].remedy)}.[/]"
     for note in report.notes:
         yield f"[dim]{note}[/]"
     aside = sum(table.quarantined for table in report.tables)
@@ -252,7 +256,7 @@ def _findings(table: TableReport) -> RenderableType:
         shown.add_column(name)
     for name in ("rows", "share"):
         shown.add_column(name, justify="right")
-    for name in ("example", "expected", "remedy"):
+    for name in ("example", "expected"):
         shown.add_column(name, overflow="fold")
     for item in table.findings:
         colour = "red" if item.severity is Severity.ERROR else "yellow"
@@ -264,6 +268,5 @@ def _findings(table: TableReport) -> RenderableType:
             f"{item.rows / table.read:.1%}" if item.rows else "",
             escape(f"{example.key}: {example.got}") if example else "",
             escape(item.expected),
-            escape(MEANINGS[item.fault].remedy),
         )
     return shown
