@@ -79,7 +79,7 @@ class Clock:
         ConfigError
             If `start` is not such a midnight.
         """
-        midnight = dt.datetime(start.year, start.month, start.day)  # noqa: DTZ001 - naive is UTC
+        midnight = dt.datetime(start.year, start.month, start.day)
         if start.tzinfo is not None or start != midnight or start.day > LAST_START_DAY:
             raise ConfigError(
                 f"simulate: start = {start.isoformat()}; expected a midnight in UTC without a time "
@@ -117,7 +117,7 @@ class Clock:
     @property
     def observed_until(self) -> dt.datetime:
         """The instant the span ends."""
-        return dt.datetime(1970, 1, 1) + dt.timedelta(days=self.end)  # noqa: DTZ001 - naive is UTC
+        return dt.datetime(1970, 1, 1) + dt.timedelta(days=self.end)
 
     def week(self, days: Ints) -> Ints:
         """Tell the week of each day; days outside the span count to its first or last week."""

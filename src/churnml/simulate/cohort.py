@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 
 import numpy as np
@@ -222,12 +223,17 @@ def account_rows(
 
 
 def _owners(cohort: Cohort, batch: int, moves: Ints, account: Ints) -> Coded:
-    people = [f"{first} {last}" for last in LAST_NAMES for first in FIRST_NAMES]
+    staff = [
+        f"{first} {initial}{last}"
+        for initial in ("", *(f"{letter}. " for letter in string.ascii_uppercase))
+        for last in LAST_NAMES
+        for first in FIRST_NAMES
+    ]
     shared = np.array(OWNER_BATCHES)[cohort.tier[account]]
     seat = batch // np.maximum(shared, 1) + 7 * moves
-    # Tiers draw on different people: 55 of the 221 each.
-    codes = cohort.tier[account] * 55 - 55 + seat % 55
-    return Coded(np.where(shared == 0, -1, codes), people)
+    # Every tier has people of its own.
+    codes = (4 * seat + cohort.tier[account] - 1) % len(staff)
+    return Coded(np.where(shared == 0, -1, codes), staff)
 
 
 def _employees(cohort: Cohort, rng: np.random.Generator) -> Floats:

@@ -162,9 +162,7 @@ def agree(
     )
 
 
-def _leads(
-    cohort: Cohort, silent: Flags, shape: tuple[int, int], rng: np.random.Generator
-) -> Ints:
+def _leads(cohort: Cohort, silent: Flags, shape: tuple[int, int], rng: np.random.Generator) -> Ints:
     """Days before the end of the term at which the decision falls."""
     annual = np.clip(rng.gamma(3.0, 11.0, shape), 2, 80).astype(np.int64)
     monthly = rng.integers(1, 13, shape)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from churnml.history.tables import SENTIMENTS
 from churnml.simulate.clock import DAY, FAR, NEVER
 from churnml.simulate.outreach import TEMPLATES, TEXTS, Outreach, reach_out
-from churnml.simulate.rows import Coded, Rows, numbered
+from churnml.simulate.rows import Coded, Rows, Values, joined, numbered
 from churnml.simulate.scene import Scene
 from churnml.simulate.tone import labels, tones
 from churnml.simulate.voice import Voice
@@ -16,6 +17,7 @@ from churnml.simulate.world import Flags, Floats, Ints
 
 CHANNELS = ("email", "phone", "video", "in_person", "ticket", "forum", "chat")
 CHANNEL_SHARES = (0.60, 0.11, 0.06, 0.01, 0.05, 0.06, 0.11)
+DIRECTIONS = ("inbound", "outbound")
 SPOKEN = (1, 2, 3)  # phone, video, in person: noted by hand, later and not always
 # Topic of an inbound message and its weight for a contented customer on an ordinary day.
 TOPICS = (
@@ -23,7 +25,7 @@ TOPICS = (
     ("support", 0.14), ("competitive", 0.04), ("praise", 0.12), ("ask_cancel", 0.012),
     ("cancel", 0.0),
 )  # fmt: skip
-PRICING, COMPETITIVE, PRAISE, ASK, CANCEL = 3, 5, 6, 7, 8
+RELIABILITY, PRICING, COMPETITIVE, PRAISE, ASK, CANCEL = 1, 3, 5, 6, 7, 8
 
 
 @dataclass(frozen=True)
@@ -54,51 +56,58 @@ def message_rows(scene: Scene, voice: Voice, rng: np.random.Generator) -> Rows:
     Rows
         Of ``messages``.
     """
-    inbound, sent_out = _inbound(scene, rng), reach_out(scene, rng)
-    count = inbound.account.size
-    account = np.concatenate([inbound.account, sent_out.account])
-    sent = np.concatenate([inbound.sent, sent_out.sent])
-    order = np.lexsort((sent, account))
-    channel = rng.choice(len(CHANNELS), size=count, p=CHANNEL_SHARES)
-    spoken = np.isin(channel, SPOKEN)
-    delay = _delays(spoken, rng)
-    silent = spoken & (rng.random(count) < 0.5)
-    texts: list[str | None] = list(voice.write([TOPICS[t][0] for t in inbound.topic], inbound.tone))
-    texts = [None if mute else text for text, mute in zip(texts, silent.tolist(), strict=True)]
-    missing = np.where(spoken, 0.55, 0.20)
-    rows = Rows(
-        account,
-        {
-            "sent_at": sent,
-            "recorded_at": sent + np.concatenate([delay, np.zeros_like(sent_out.sent)]),
-            "contact_id": Coded(
-                np.concatenate([inbound.contact, sent_out.contact]),
-                scene.people.ids(scene.cohort.ids),
-            ),
-            "direction": Coded((np.arange(account.size) >= count) * 1, ("inbound", "outbound")),
-            "channel": Coded(np.concatenate([channel, sent_out.sent * 0]), CHANNELS),
-            "template": Coded(_after(count, sent_out.template), TEMPLATES),
-            "wave": Coded(_after(count, sent_out.wave), sent_out.waves),
-            "text": texts + [TEXTS[template] for template in sent_out.template.tolist()],
-            "sentiment": _padded(labels(inbound.tone, missing, rng), sent_out),
-            "opened_at": _after(count, sent_out.opened, NEVER),
-            "clicked_at": _after(count, sent_out.clicked, NEVER),
-            "replied_at": _after(count, sent_out.replied, NEVER),
-        },
-    ).take(order)
+    received, sent = _inbound(scene, rng), reach_out(scene, rng)
+    people = scene.people.ids(scene.cohort.ids)
+    heard, told = _received_columns(received, people, voice, rng), _sent_columns(sent, people)
+    account = np.concatenate([received.account, sent.account])
+    columns = {name: joined(heard[name], told[name]) for name in heard}
+    rows = Rows(account, columns).take(np.lexsort((np.r_[received.sent, sent.sent], account)))
     return Rows(
-        rows.account,
-        {"message_id": numbered(rows.account, scene.cohort.ids, "M"), **rows.columns},
+        rows.account, {"message_id": numbered(rows.account, scene.cohort.ids, "M"), **rows.columns}
     )
 
 
-def _after(count: int, values: Ints, none: int = -1) -> Ints:
-    return np.concatenate([np.full(count, none), values])
+def _received_columns(
+    received: Inbound, people: list[str], voice: Voice, rng: np.random.Generator
+) -> dict[str, Values]:
+    count = received.account.size
+    channel = rng.choice(len(CHANNELS), size=count, p=CHANNEL_SHARES)
+    spoken = np.isin(channel, SPOKEN)
+    unwritten = (spoken & (rng.random(count) < 0.5)).tolist()
+    texts = voice.write([TOPICS[topic][0] for topic in received.topic], received.tone)
+    nothing, never = np.full(count, -1), np.full(count, NEVER)
+    return {
+        "sent_at": received.sent,
+        "recorded_at": received.sent + _delays(spoken, rng),
+        "contact_id": Coded(received.contact, people),
+        "direction": Coded(np.zeros(count, np.int64), DIRECTIONS),
+        "channel": Coded(channel, CHANNELS),
+        "template": Coded(nothing, TEMPLATES),
+        "wave": Coded(nothing, ()),
+        "text": [None if mute else text for text, mute in zip(texts, unwritten, strict=True)],
+        "sentiment": labels(received.tone, np.where(spoken, 0.55, 0.20), rng),
+        "opened_at": never,
+        "clicked_at": never,
+        "replied_at": never,
+    }
 
 
-def _padded(sentiment: Coded, sent_out: Outreach) -> Coded:
-    codes = np.concatenate([sentiment.codes, np.full(sent_out.account.size, -1)])
-    return Coded(codes, sentiment.words)
+def _sent_columns(sent: Outreach, people: list[str]) -> dict[str, Values]:
+    count = sent.account.size
+    return {
+        "sent_at": sent.sent,
+        "recorded_at": sent.sent,
+        "contact_id": Coded(sent.contact, people),
+        "direction": Coded(np.ones(count, np.int64), DIRECTIONS),
+        "channel": Coded(np.zeros(count, np.int64), CHANNELS),
+        "template": Coded(sent.template, TEMPLATES),
+        "wave": Coded(sent.wave, sent.waves),
+        "text": [TEXTS[template] for template in sent.template.tolist()],
+        "sentiment": Coded(np.full(count, -1), SENTIMENTS),
+        "opened_at": sent.opened,
+        "clicked_at": sent.clicked,
+        "replied_at": sent.replied,
+    }
 
 
 def _delays(spoken: Flags, rng: np.random.Generator) -> Ints:
@@ -124,19 +133,17 @@ def _inbound(scene: Scene, rng: np.random.Generator) -> Inbound:
     )
 
 
-def _topics(
-    scene: Scene, account: Ints, day: Ints, felt: Floats, rng: np.random.Generator
-) -> Ints:
+def _topics(scene: Scene, account: Ints, day: Ints, felt: Floats, rng: np.random.Generator) -> Ints:
     week, shocks = scene.clock.week(day), scene.mood.shocks
     weight = np.tile(np.array([weight for _, weight in TOPICS]), (day.size, 1))
-    for name, topic, weeks, factor in (
-        ("incident", 1, 2, 10.0),
-        ("outage", 1, 1, 12.0),
+    for name, raised, weeks, factor in (
+        ("incident", RELIABILITY, 2, 10.0),
+        ("outage", RELIABILITY, 1, 12.0),
         ("competitor", COMPETITIVE, 12, 5.0),
     ):
         upto = np.cumsum(shocks[name], axis=1)
         recent = upto[account, week] > upto[account, np.maximum(week - weeks, 0)]
-        weight[:, topic] *= np.where(recent, factor, 1.0)
+        weight[:, raised] *= np.where(recent, factor, 1.0)
     ends = scene.contract.term_end[account, scene.column(account, day)]
     renewing = scene.cohort.annual[account] & (ends - day < 100)
     weight[:, PRICING] *= np.where(renewing, 2.5, 1.0)

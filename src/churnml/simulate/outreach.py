@@ -11,7 +11,9 @@ from churnml.simulate.contract import YEAR
 from churnml.simulate.scene import Scene
 from churnml.simulate.world import Flags, Floats, Ints
 
-TEMPLATES = ("newsletter", "check_in", "business_review", "renewal_90d", "renewal_60d", "onboarding")
+TEMPLATES = (
+    "newsletter", "check_in", "business_review", "renewal_90d", "renewal_60d", "onboarding",
+)  # fmt: skip
 TEXTS = (
     "What is new this month: releases, tips and dates for your diary.",
     "Hello, how are things going? Is there anything that we should know or could do better?",

@@ -100,31 +100,33 @@ def meet(
     """
     shape = (cohort.size, SEATS)
     mean = world.by_tier("people")[cohort.tier]
-    users = np.minimum(rng.poisson(mean), SEATS - 1 - len(CHAMPIONS))
+    count = 1 + len(CHAMPIONS) + np.minimum(rng.poisson(mean), SEATS - 1 - len(CHAMPIONS))
     came = cohort.joined[:, None] + rng.exponential(200.0, shape).astype(np.int64)
     came[:, :2] = cohort.joined[:, None]
     left = came + 30 + rng.exponential(2500.0, shape).astype(np.int64)
     left[:, 0] = FAR
-    left[:, CHAMPIONS] = FAR
-    partings = [
-        np.flatnonzero(row)[: len(CHAMPIONS) - 1] for row in mood.shocks["champion_left"]
-    ]
-    successor = rng.integers(5, 40, (cohort.size, len(CHAMPIONS)))
-    came[:, CHAMPIONS[1:]] = FAR
-    for account, weeks in enumerate(partings):
-        days = clock.start + 7 * weeks + 2
-        days = days[days > cohort.joined[account] + 30]
-        for number, day in enumerate(days.tolist()):
-            left[account, CHAMPIONS[number]] = day
-            came[account, CHAMPIONS[number] + 1] = day + successor[account, number]
-    for number in CHAMPIONS[1:]:  # a champion cannot leave before having come
-        left[:, number] = np.maximum(left[:, number], came[:, number] + 20)
-    unused = np.arange(SEATS) >= (1 + len(CHAMPIONS) + users)[:, None]
+    gap = rng.integers(5, 40, (cohort.size, len(CHAMPIONS)))
+    came[:, CHAMPIONS], left[:, CHAMPIONS] = _champions(clock, cohort, mood, gap)
+    unused = np.arange(SEATS) >= count[:, None]
     came, left = np.where(unused, FAR, came), np.where(unused, FAR, left)
-    unsubscribed = np.where(
-        rng.random(shape) < 0.10, came + rng.exponential(400.0, shape).astype(np.int64), FAR
-    )
-    return People(came, left, unsubscribed, 1 + len(CHAMPIONS) + users)
+    patience = rng.exponential(400.0, shape).astype(np.int64)
+    unsubscribed = np.where(rng.random(shape) < 0.10, came + patience, FAR)
+    return People(came, left, unsubscribed, count)
+
+
+def _champions(clock: Clock, cohort: Cohort, mood: Mood, gap: Ints) -> tuple[Ints, Ints]:
+    """When the champion and the successors came and left; days, (n_accounts, champions)."""
+    came = np.full((cohort.size, len(CHAMPIONS)), FAR)
+    left = came.copy()
+    came[:, 0] = cohort.joined
+    for account, struck in enumerate(mood.shocks["champion_left"]):
+        days = clock.start + 7 * np.flatnonzero(struck) + 2
+        days = days[days > cohort.joined[account] + 30]
+        for number, day in enumerate(days[: len(CHAMPIONS) - 1].tolist()):
+            # One who has just come does not leave before having been there for a while.
+            left[account, number] = max(day, came[account, number] + 20)
+            came[account, number + 1] = left[account, number] + gap[account, number]
+    return came, left
 
 
 def contact_rows(
@@ -167,15 +169,10 @@ def contact_rows(
     return Rows(
         account,
         {
-            "contact_id": Coded(account * 0 + np.arange(account.size), _names(cohort, account, place)),
+            "contact_id": Coded(account * SEATS + place, people.ids(cohort.ids)),
             "created_at": created,
             "role": Coded(role, ROLES),
             "unsubscribed_at": ended(people.unsubscribed),
             "left_at": ended(people.left),
         },
     )
-
-
-def _names(cohort: Cohort, account: Ints, place: Ints) -> list[str]:
-    pairs = zip(account.tolist(), place.tolist(), strict=True)
-    return [f"{cohort.ids[a]}-P{p + 1:02d}" for a, p in pairs]

@@ -1,4 +1,4 @@
-"""The phrase book of `voice`: openings, matters by topic and tone, closings, and what fills them."""
+"""The phrase book of `voice`: openings, matters by topic and tone, closings, slots."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Coded:
     words: Sequence[str]
 
 
-Values = Floats | Ints | Flags | Coded | Sequence[str | None]
+Values = Floats | Ints | Flags | Coded | list[str] | list[str | None]
 
 
 @dataclass(frozen=True)
@@ -59,11 +59,38 @@ class Rows:
 
     def take(self, which: Ints | Flags) -> Rows:
         """Choose rows by position or by flag, in the order given."""
-        where = np.flatnonzero(which) if which.dtype == np.bool_ else which
+        where: Ints = np.arange(self.account.size)[which]
         return Rows(
             self.account[where],
             {name: _choose(values, where) for name, values in self.columns.items()},
         )
+
+
+def joined(first: Values, second: Values) -> Values:
+    """Put the values of further rows below those of the first.
+
+    Parameters
+    ----------
+    first, second : ndarray, Coded or list of str
+        Of one kind; the vocabulary of codes is the second's, which the first may leave empty.
+
+    Returns
+    -------
+    ndarray, Coded or list of str
+        All values.
+
+    Raises
+    ------
+    TypeError
+        If they are not of one kind.
+    """
+    if isinstance(first, Coded) and isinstance(second, Coded):
+        return Coded(np.concatenate([first.codes, second.codes]), second.words)
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        return np.concatenate([first, second])
+    if isinstance(first, list) and isinstance(second, list):
+        return [*first, *second]
+    raise TypeError(f"rows: cannot join {type(first).__name__} and {type(second).__name__}")
 
 
 def numbered(account: Ints, ids: Sequence[str], letter: str) -> list[str]:
@@ -145,6 +172,7 @@ def _arrow(values: Values, kind: Kind) -> pa.Array:
     if isinstance(values, np.ndarray):
         if kind is Kind.TIME:
             return pa.array(values.view("M8[us]"))
-        missing = values < 0 if kind is Kind.INTEGER else None
-        return pa.array(values, ARROW[kind], mask=missing, from_pandas=True)
+        if kind is Kind.INTEGER:
+            return pa.array(values, ARROW[kind], mask=values < 0)
+        return pa.array(values, ARROW[kind], from_pandas=True)
     return pa.array(values, ARROW[kind])

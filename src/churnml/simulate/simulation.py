@@ -33,7 +33,7 @@ from churnml.simulate.world import Flags, World
 from churnml.simulate.writer import TableWriter
 
 BATCH = 128  # accounts; part of the world's definition, as seeds belong to batches
-START = dt.datetime(2024, 1, 1)  # noqa: DTZ001 - naive is UTC
+START = dt.datetime(2024, 1, 1)
 HAZARD = "truth/hazard"
 LONGEST = 240  # months
 # Every part draws from a stream of its own, so that a change to one leaves the others as they were.
@@ -166,9 +166,7 @@ def simulate_batch(
         The tables and the truth, by name of the file.
     """
     seeds = np.random.SeedSequence(seed, spawn_key=(batch,)).spawn(len(STREAMS))
-    rng = {
-        name: np.random.default_rng(each) for name, each in zip(STREAMS, seeds, strict=True)
-    }
+    rng = {name: np.random.default_rng(each) for name, each in zip(STREAMS, seeds, strict=True)}
     scene = set_scene(world, clock, outages, batch, rng)
     cohort, contract, leaving = scene.cohort, scene.contract, scene.leaving
     voice = Voice(int(rng["voice"].integers(2**62)))
@@ -182,9 +180,7 @@ def simulate_batch(
         "tickets": tickets,
         "surveys": survey_rows(scene, tickets, voice, rng["surveys"]),
         "invoices": invoice_rows(scene, rng["invoices"]),
-        "outcomes": outcome_rows(
-            cohort, contract, leaving, scene.mood, clock, rng["outcomes"]
-        ),
+        "outcomes": outcome_rows(cohort, contract, leaving, scene.mood, clock, rng["outcomes"]),
     }
     ids, end = cohort.ids[:keep], clock.end * DAY
     tables = {name: observed(rows[name], STANDARD[name], ids, end) for name in STANDARD}

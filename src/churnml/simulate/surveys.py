@@ -95,9 +95,7 @@ def _recommendations(
     return account, sent, contact, responded, np.where(answers, score, np.nan)
 
 
-def _follow_ups(
-    tickets: Rows, rng: np.random.Generator
-) -> tuple[Ints, Ints, Ints, Ints, Floats]:
+def _follow_ups(tickets: Rows, rng: np.random.Generator) -> tuple[Ints, Ints, Ints, Ints, Floats]:
     resolved, rated = _times(tickets, "resolved_at"), _times(tickets, "csat_at")
     chosen = (resolved != NEVER) & (rng.random(resolved.size) < TICKET_FOLLOWED_UP)
     contact, csat = tickets.columns["contact_id"], tickets.columns["csat"]
@@ -120,9 +118,7 @@ def _times(rows: Rows, name: str) -> Ints:
     return values.astype(np.int64)
 
 
-def _comments(
-    ten: Floats, voice: Voice, rng: np.random.Generator
-) -> tuple[Ints, list[str | None]]:
+def _comments(ten: Floats, voice: Voice, rng: np.random.Generator) -> tuple[Ints, list[str | None]]:
     """Tone and words beside the scores, given on a scale of ten; about half say nothing."""
     score = np.nan_to_num(ten) + rng.normal(0.0, 0.8, ten.size)
     tone = (score[:, None] < SCORE_EDGES).sum(axis=1)

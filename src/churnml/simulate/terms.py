@@ -6,7 +6,7 @@ import numpy as np
 
 from churnml.simulate.clock import DAY, FAR, NEVER, Clock, instants
 from churnml.simulate.cohort import Cohort
-from churnml.simulate.contract import YEAR, Contract, Exit
+from churnml.simulate.contract import Contract, Exit
 from churnml.simulate.latent import Mood
 from churnml.simulate.rows import Coded, Rows, numbered
 from churnml.simulate.world import Flags, Floats, Ints

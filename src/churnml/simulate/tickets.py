@@ -6,7 +6,7 @@ import numpy as np
 
 from churnml.history.tables import PRIORITIES
 from churnml.simulate.clock import DAY, FAR, NEVER
-from churnml.simulate.rows import Coded, Rows, numbered
+from churnml.simulate.rows import Coded, Rows, Values, numbered
 from churnml.simulate.scene import Scene
 from churnml.simulate.tone import tones
 from churnml.simulate.voice import Voice
@@ -49,19 +49,8 @@ def ticket_rows(scene: Scene, voice: Voice, rng: np.random.Generator) -> Rows:
         Of ``tickets``.
     """
     account, day, category = _openings(scene, rng)
-    felt = scene.feeling(account, day)
+    felt, opened = scene.feeling(account, day), scene.instants(account, day, rng)
     priority = _priorities(scene, account, day, rng)
-    opened = scene.instants(account, day, rng)
-    pace = PACE[scene.cohort.tier[account]] * np.exp(-0.08 * felt)
-    responded = _later(opened, ANSWER[priority] * pace, 0.9, rng)
-    direct = rng.random(day.size) < np.array([0.45, 0.38, 0.25, 0.15])[priority]
-    worked = _later(responded, SOLUTION[priority] * pace, 1.0, rng)
-    resolved = np.where(rng.random(day.size) < 0.03, NEVER, np.where(direct, responded, worked))
-    hours = np.where(resolved == NEVER, np.nan, (resolved - opened) / HOUR)
-    rated, csat = _ratings(felt, resolved, hours, rng)
-    worried = np.maximum(-felt, 0.0)
-    again = (rng.random(day.size) < 0.05 + 0.03 * worried) & (resolved != NEVER)
-    escalates = rng.random(day.size) < 0.02 + 0.03 * worried + 0.05 * (priority >= 2)
     late = rng.random(day.size) < 0.08
     delay = np.where(late, rng.exponential(40.0, day.size) * HOUR, 0.0).astype(np.int64)
     texts = voice.write([CATEGORIES[c][2] for c in category], tones(felt - 0.3, rng))
@@ -76,18 +65,37 @@ def ticket_rows(scene: Scene, voice: Voice, rng: np.random.Generator) -> Rows:
             "priority": Coded(_gaps(priority, 0.03, rng), PRIORITIES),
             "category": Coded(_gaps(category, 0.06, rng), [name for name, _, _ in CATEGORIES]),
             "text": [None if gone else text for text, gone in zip(texts, mute, strict=True)],
-            "responded_at": responded,
-            "resolved_at": resolved,
-            "reopened_at": np.where(again, _later(resolved, 40.0, 0.8, rng), NEVER),
-            "escalated_at": np.where(escalates, _later(opened, 20.0, 0.8, rng), NEVER),
-            "first_contact": direct & (resolved != NEVER),
-            "csat_at": rated,
-            "csat": csat,
+            **_course(PACE[scene.cohort.tier[account]], opened, priority, felt, rng),
         },
     ).take(np.lexsort((opened, account)))
     return Rows(
         rows.account, {"ticket_id": numbered(rows.account, scene.cohort.ids, "T"), **rows.columns}
     )
+
+
+def _course(
+    pace: Floats, opened: Ints, priority: Ints, felt: Floats, rng: np.random.Generator
+) -> dict[str, Values]:
+    """What becomes of each ticket: the columns from the first answer to the rating."""
+    pace = pace * np.exp(-0.08 * felt)
+    responded = _later(opened, ANSWER[priority] * pace, 0.9, rng)
+    direct = rng.random(felt.size) < np.array([0.45, 0.38, 0.25, 0.15])[priority]
+    worked = _later(responded, SOLUTION[priority] * pace, 1.0, rng)
+    resolved = np.where(rng.random(felt.size) < 0.03, NEVER, np.where(direct, responded, worked))
+    hours = np.where(resolved == NEVER, np.nan, (resolved - opened) / HOUR)
+    rated, csat = _ratings(felt, resolved, hours, rng)
+    worried = np.maximum(-felt, 0.0)
+    again = (rng.random(felt.size) < 0.05 + 0.03 * worried) & (resolved != NEVER)
+    escalates = rng.random(felt.size) < 0.02 + 0.03 * worried + 0.05 * (priority >= 2)
+    return {
+        "responded_at": responded,
+        "resolved_at": resolved,
+        "reopened_at": np.where(again, _later(resolved, 40.0, 0.8, rng), NEVER),
+        "escalated_at": np.where(escalates, _later(opened, 20.0, 0.8, rng), NEVER),
+        "first_contact": direct & (resolved != NEVER),
+        "csat_at": rated,
+        "csat": csat,
+    }
 
 
 def _openings(scene: Scene, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
@@ -140,7 +148,9 @@ def _ratings(
 ) -> tuple[Ints, Floats]:
     """Who rates and how; the delighted and the angry answer more often than the rest."""
     slow = np.log1p(np.nan_to_num(hours) / 24.0)
-    score = np.clip(np.round(4.2 + 0.5 * felt - 0.25 * slow + rng.normal(0.0, 0.9, felt.size)), 1, 5)
+    score = np.clip(
+        np.round(4.2 + 0.5 * felt - 0.25 * slow + rng.normal(0.0, 0.9, felt.size)), 1, 5
+    )
     answers = rng.random(felt.size) < np.where(np.abs(score - 3.4) > 1.5, 0.36, 0.20)
     rates: Flags = answers & (resolved != NEVER)
     when = _later(resolved, 12.0, 1.2, rng)

@@ -95,7 +95,7 @@ def hazard_table(scene: Scene, keep: int, rng: np.random.Generator) -> pa.Table:
         week = int(scene.clock.week(np.array([cutoff]))[0])
         hidden = scene.contract.silent[who] & ~leaving.early[who]
         columns = [
-            pa.array([cohort.ids[n] for n in who]),
+            pa.array([cohort.ids[n] for n in who], pa.string()),
             pa.array(np.full(who.size, cutoff * DAY).view("M8[us]")),
             pa.array(decided & ~hidden),
             pa.array(scene.mood.satisfaction[who, week]),

@@ -92,7 +92,7 @@ def _swing(scene: Scene, machine: Flags, rng: np.random.Generator) -> Floats:
     growth = rng.normal(0.04, 0.18, cohort.size)[:, None] * np.arange(clock.weeks) / WEEKS_A_YEAR
     # Projects end and people go on holiday: a pause that means nothing.
     begins = rng.random(shape) < 0.35 / WEEKS_A_YEAR
-    paused = _lingering(begins * 1.0, 0.8)
+    paused = _lingering(begins.astype(np.float64), 0.8)
     weeks = clock.start + 7 * np.arange(clock.weeks)
     age = (weeks - cohort.joined[:, None]) / 7.0
     ramp = np.where(age < 10.0, 0.09 * (age - 10.0), 0.0)
@@ -110,7 +110,7 @@ def _lingering(pushes: Floats, kept: float) -> Floats:
 
 
 def _rhythm(days: Ints) -> Floats:
-    rhythm = WEEKDAY[(days + 3) % 7] * MONTH[month_of_year(days)]
+    rhythm: Floats = WEEKDAY[(days + 3) % 7] * MONTH[month_of_year(days)]
     dates = days.astype("M8[D]")
     of_year = (dates - dates.astype("M8[Y]")).astype(np.int64)
     holiday = (of_year >= 357) | (of_year < 2)  # Christmas to New Year
@@ -138,9 +138,7 @@ def _kinds(
     return kind
 
 
-def _actors(
-    scene: Scene, account: Ints, day: Ints, kind: Ints, rng: np.random.Generator
-) -> Ints:
+def _actors(scene: Scene, account: Ints, day: Ints, kind: Ints, rng: np.random.Generator) -> Ints:
     felt = scene.feeling(account, day)
     breadth = 1.0 / (1.0 + np.exp(-0.6 - 0.6 * felt))
     who = scene.people.someone(account, day, breadth, rng)

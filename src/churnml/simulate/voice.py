@@ -32,7 +32,7 @@ class Voice:
     """
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - prose, not secrets
+        self._random = random.Random(seed)
 
     def write(self, topics: Sequence[str], tones: Ints) -> list[str]:
         """Write one text for each topic and tone.

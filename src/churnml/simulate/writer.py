@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -45,7 +45,7 @@ class TableWriter:
         self._waiting: dict[str, list[pa.Table]] = {name: [] for name in names}
         self.rows = dict.fromkeys(names, 0)
 
-    def __enter__(self) -> TableWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -62,7 +62,7 @@ class TableWriter:
         if kind is None:
             for name, path in self._paths.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(self._draft(name), path)
+                self._draft(name).replace(path)
         shutil.rmtree(self._workshop)
 
     def append(self, tables: Mapping[str, pa.Table]) -> None:
