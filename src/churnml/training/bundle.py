@@ -1,0 +1,242 @@
+"""The bundle: the immutable folder that a scorer loads. Nothing in it can execute.
+
+::
+
+    model.txt       the trees, LightGBM's text
+    manifest.json   features in order, codes, calibrator, tiers, catalogue, fingerprints, metrics,
+                    and the SHA-256 of every other file
+    golden.json     rows with the answers they must get; loading replays them
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import lightgbm as lgb
+
+from churnml.config import parse
+from churnml.errors import BundleError, ConfigError
+from churnml.features.table import META
+from churnml.training.calibration import Calibrator
+from churnml.training.encoding import Encoding, FeatureKind
+from churnml.training.estimator import FittedModel, Model, Scores
+from churnml.training.golden import Golden, make, replay
+from churnml.training.manifest import FORMAT, Manifest, describe
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from churnml.backtest.metrics import Interval
+    from churnml.features.table import TrainingTable
+    from churnml.training.recipes import Recipe
+
+MANIFEST, MODEL, GOLDEN = "manifest.json", "model.txt", "golden.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A bundle that was loaded and verified.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it lies.
+    id : str
+        SHA-256 of the manifest, and so of everything.
+    manifest : Manifest
+        What it says of itself.
+    model : Model
+        What scores.
+    """
+
+    folder: Path
+    id: str
+    manifest: Manifest
+    model: Model
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features it needs, in the model's order."""
+        return self.model.encoding.features
+
+    @property
+    def families(self) -> Mapping[str, str]:
+        """The family of each feature."""
+        return MappingProxyType({item.name: item.family for item in self.manifest.features})
+
+    def score(self, frame: pa.Table, *, contributions: bool = False) -> Scores:
+        """Score rows; columns are found by name, in whatever order they stand.
+
+        Parameters
+        ----------
+        frame : pyarrow.Table
+            Every feature, and besides them only what a training table has.
+        contributions : bool
+            Whether to explain each row as well.
+
+        Raises
+        ------
+        BundleError
+            If a column is missing, unknown, of another kind, or holds infinity.
+        """
+        return self.model.score(frame, contributions=contributions, beside=META, error=BundleError)
+
+
+def write(
+    folder: Path,
+    fitted: FittedModel,
+    table: TrainingTable,
+    recipe: Recipe,
+    *,
+    tiers: Mapping[str, Any],
+    catalogue: Mapping[str, Any],
+    metrics: Mapping[str, Interval],
+) -> Bundle:
+    """Write a bundle, all or nothing, and load it back.
+
+    Equal arguments give equal bytes: no time and no path is in it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it shall lie; must not exist.
+    fitted : FittedModel
+        What was fitted.
+    table : TrainingTable
+        What it was fitted on; gives families, fingerprints and the range of golden values.
+    recipe : Recipe
+        What was asked for.
+    tiers, catalogue : mapping
+        Snapshots, of values that JSON knows.
+    metrics : mapping of str to Interval
+        Out of time.
+
+    Returns
+    -------
+    Bundle
+        Verified.
+
+    Raises
+    ------
+    BundleError
+        If the folder exists, or the bundle does not reproduce its own golden rows.
+    """
+    if folder.exists():
+        raise BundleError(
+            f"{folder}: exists; a bundle is never changed. Write the new one to another folder."
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    golden = make(fitted.model, table.frame)
+    contents = {MODEL: fitted.model.text.encode(), GOLDEN: _json(golden)}
+    manifest = describe(fitted, table, recipe, tiers, catalogue, metrics, contents)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, content in {**contents, MANIFEST: _json(manifest)}.items():
+            with (beside / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        load(beside)
+        beside.chmod(0o755)
+        beside.rename(folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    return load(folder)
+
+
+def load(folder: Path) -> Bundle:
+    """Load a bundle and verify it: its files, their hashes, and its answers to the golden rows.
+
+    Parameters
+    ----------
+    folder : Path
+        What `write` wrote.
+
+    Raises
+    ------
+    BundleError
+        If anything is missing, unknown, altered or answers otherwise than it did.
+    """
+    raw, manifest = _read_manifest(folder)
+    contents = _verified(folder, manifest)
+    kinds = {item.name: item.kind for item in manifest.features}
+    encoding = Encoding(
+        MappingProxyType(kinds),
+        MappingProxyType(
+            {x.name: x.codes for x in manifest.features if x.kind is FeatureKind.CATEGORY}
+        ),
+    )
+    calibrator = Calibrator(**manifest.calibrator.model_dump())
+    model = Model(encoding, calibrator, contents[MODEL].decode())
+    try:
+        n_features = model.booster.num_feature()
+    except lgb.basic.LightGBMError as error:
+        raise BundleError(f"{folder / MODEL}: not a LightGBM model: {error}.") from error
+    if n_features != len(kinds):
+        raise BundleError(
+            f"{folder}: the model has {n_features} features and the manifest {len(kinds)}."
+        )
+    path = folder / GOLDEN
+    try:
+        replay(model, parse(Golden, json.loads(contents[GOLDEN]), path))
+    except (ValueError, ConfigError, BundleError) as error:
+        raise BundleError(f"{path}: {error}") from error
+    return Bundle(folder, hashlib.sha256(raw).hexdigest(), manifest, model)
+
+
+def _read_manifest(folder: Path) -> tuple[bytes, Manifest]:
+    path = folder / MANIFEST
+    try:
+        raw = path.read_bytes()
+        content = json.loads(raw)
+    except FileNotFoundError as error:
+        raise BundleError(f"{folder}: not a bundle: {MANIFEST} is missing.") from error
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{path}: cannot be read: {error}.") from error
+    version = content.get("format") if isinstance(content, dict) else None
+    if version != FORMAT or isinstance(version, bool):
+        raise BundleError(
+            f"{path}: format {version!r}; this version of churnml reads format {FORMAT}. Train "
+            "again, or install the version that wrote it."
+        )
+    try:
+        return raw, parse(Manifest, content, path)
+    except ConfigError as error:
+        raise BundleError(str(error)) from error
+
+
+def _verified(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    expected = {MODEL, GOLDEN}
+    found = {item.name for item in folder.iterdir()} - {MANIFEST}
+    if set(manifest.files) != expected or found != expected:
+        odd = sorted(found ^ expected | set(manifest.files) ^ expected)
+        raise BundleError(
+            f"{folder}: files missing or unknown: {', '.join(odd)}. A bundle holds {MANIFEST}, "
+            f"{MODEL} and {GOLDEN}, and nothing else."
+        )
+    contents = {}
+    for name, wanted in manifest.files.items():
+        try:
+            contents[name] = (folder / name).read_bytes()
+        except OSError as error:
+            raise BundleError(f"{folder / name}: cannot be read: {error}.") from error
+        if hashlib.sha256(contents[name]).hexdigest() != wanted:
+            raise BundleError(
+                f"{folder / name}: altered since it was written: its SHA-256 is another. "
+                "Take the bundle from where it was made again."
+            )
+    return contents
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()

@@ -1,0 +1,129 @@
+"""Golden rows: rows with the answers they must get, replayed whenever a bundle is loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import Field
+
+from churnml.config import FrozenModel
+from churnml.errors import BundleError
+from churnml.training.encoding import Encoding, FeatureKind
+
+if TYPE_CHECKING:
+    from churnml.training.estimator import Model
+
+TOLERANCE = 1e-12
+UNSEEN = "(a value never seen in training)"
+_ROWS = 24
+_TYPES = {
+    FeatureKind.NUMBER: pa.float64(),
+    FeatureKind.BOOLEAN: pa.bool_(),
+    FeatureKind.CATEGORY: pa.string(),
+}
+
+
+class Golden(FrozenModel):
+    """Rows and their answers.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        The features.
+    rows : tuple of tuple
+        Raw values, as they stand before encoding.
+    margin, probability : tuple of float
+        What the model said when it was written.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[float | bool | str | None, ...], ...] = Field(min_length=20)
+    margin: tuple[float, ...]
+    probability: tuple[float, ...]
+
+
+def make(model: Model, frame: pa.Table) -> dict[str, Any]:
+    """Make golden rows for a model.
+
+    Each column holds values that occur, from the least to the greatest, and some missing; columns
+    are shuffled apart, so that no row is an account's and the file gives nobody away. The last two
+    rows know nothing, and nothing but categories that were never seen.
+
+    Parameters
+    ----------
+    model : Model
+        What answers.
+    frame : pyarrow.Table
+        Rows that show which values occur.
+
+    Returns
+    -------
+    dict
+        The content of `Golden`, in values that JSON knows.
+    """
+    generator = np.random.default_rng(0)
+    columns = []
+    for name, kind in model.encoding.kinds.items():
+        values = [*_spread(frame[name].cast(_TYPES[kind], safe=False)), None, None]
+        shuffled = generator.permutation(np.array(values, dtype=object)).tolist()
+        columns.append([*shuffled, None, UNSEEN if kind is FeatureKind.CATEGORY else None])
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    scores = model.score(_frame(model.encoding.features, rows, model.encoding))
+    return {
+        "columns": list(model.encoding.features),
+        "rows": rows,
+        "margin": scores.margin.tolist(),
+        "probability": scores.probability.tolist(),
+    }
+
+
+def replay(model: Model, golden: Golden) -> None:
+    """Ask a model again and compare.
+
+    Raises
+    ------
+    BundleError
+        If the rows do not fit the model, or an answer differs by more than `TOLERANCE`.
+    """
+    strange = [name for name in golden.columns if name not in model.encoding.kinds]
+    if strange or any(len(row) != len(golden.columns) for row in golden.rows):
+        raise BundleError("the golden rows do not have the columns of the model.")
+    try:
+        frame = _frame(golden.columns, golden.rows, model.encoding)
+    except pa.ArrowException as error:
+        raise BundleError(f"the golden rows do not fit the model: {error}.") from error
+    found = model.score(frame, beside=(), error=BundleError)
+    for name, wanted, got in (
+        ("margin", golden.margin, found.margin),
+        ("probability", golden.probability, found.probability),
+    ):
+        if len(wanted) != got.size:
+            raise BundleError(f"{got.size} golden rows have {len(wanted)} answers ({name}).")
+        gap = float(np.max(np.abs(np.array(wanted) - got)))
+        if not gap <= TOLERANCE:
+            raise BundleError(
+                f"the model answers otherwise than when it was written: {name} differs by up to "
+                f"{gap:g}, allowed {TOLERANCE:g}. Compare the versions of LightGBM."
+            )
+
+
+def _spread(column: pa.ChunkedArray) -> list[Any]:
+    """Take values evenly from the least to the greatest."""
+    values = column.drop_null().combine_chunks()
+    if len(values) == 0:
+        return [None] * _ROWS
+    ordered = values.take(pc.array_sort_indices(values))
+    at = np.linspace(0, len(ordered) - 1, _ROWS).round().astype(np.int64)
+    return list(ordered.take(pa.array(at)).to_pylist())
+
+
+def _frame(columns: Any, rows: Any, encoding: Encoding) -> pa.Table:
+    return pa.table(
+        {
+            name: pa.array([row[position] for row in rows], _TYPES[encoding.kinds[name]])
+            for position, name in enumerate(columns)
+        }
+    )

@@ -1,0 +1,180 @@
+"""The manifest: what a bundle says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Literal
+
+import lightgbm as lgb
+from pydantic import Field
+
+import churnml
+from churnml.config import FrozenModel
+from churnml.training.encoding import FeatureKind
+
+if TYPE_CHECKING:
+    from churnml.backtest.metrics import Interval
+    from churnml.features.table import TrainingTable
+    from churnml.training.estimator import FittedModel
+    from churnml.training.recipes import Recipe
+
+FORMAT = 1
+
+
+class FeatureRecord(FrozenModel):
+    """One feature, in the place that it has in the model.
+
+    Parameters
+    ----------
+    name, family : str
+        What it is called, and under which family it is told.
+    kind : FeatureKind
+        What its values are.
+    codes : tuple of str
+        For a category its values, sorted; a value's code is its position.
+    """
+
+    name: str
+    family: str
+    kind: FeatureKind
+    codes: tuple[str, ...] = ()
+
+
+class CalibratorRecord(FrozenModel):
+    """The calibrator; see `Calibrator`."""
+
+    slope: float = Field(gt=0)
+    intercept: float
+    guarded: bool
+
+
+class MetricRecord(FrozenModel):
+    """A metric with its interval; none where it does not exist."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class TrainingRecord(FrozenModel):
+    """How the model came about.
+
+    Parameters
+    ----------
+    fingerprints : dict of str to str
+        Of data, catalogue and recipe.
+    parameters : dict
+        What LightGBM was given.
+    rounds, fit_rows, validation_rows : int
+        Trees kept, rows learnt from, rows that stopped and calibrated.
+    lightgbm, churnml : str
+        Versions.
+    """
+
+    fingerprints: dict[str, str]
+    parameters: dict[str, Any]
+    rounds: int
+    fit_rows: int
+    validation_rows: int
+    lightgbm: str
+    churnml: str
+
+
+class Manifest(FrozenModel):
+    """What a bundle says of itself.
+
+    Parameters
+    ----------
+    format : int
+        Version of this layout.
+    name : str
+        The recipe's name.
+    label, cutoffs : dict
+        The recipe's words for what is predicted and when.
+    features : tuple of FeatureRecord
+        In the model's order.
+    calibrator : CalibratorRecord
+        How margins become log-odds.
+    tiers : dict
+        Bounds of the risk tiers at the time of training.
+    catalogue : dict
+        The features' declarations at the time of training.
+    training : TrainingRecord
+        How the model came about.
+    metrics : dict of str to MetricRecord
+        Out of time, measured before the model was put to use.
+    files : dict of str to str
+        SHA-256 of every other file.
+    """
+
+    format: Literal[1]
+    name: str
+    label: dict[str, Any]
+    cutoffs: dict[str, Any]
+    features: tuple[FeatureRecord, ...]
+    calibrator: CalibratorRecord
+    tiers: dict[str, Any]
+    catalogue: dict[str, Any]
+    training: TrainingRecord
+    metrics: dict[str, MetricRecord]
+    files: dict[str, str]
+
+
+def describe(
+    fitted: FittedModel,
+    table: TrainingTable,
+    recipe: Recipe,
+    tiers: Mapping[str, Any],
+    catalogue: Mapping[str, Any],
+    metrics: Mapping[str, Interval],
+    contents: Mapping[str, bytes],
+) -> dict[str, Any]:
+    """Write the manifest of a bundle, in values that JSON knows.
+
+    Parameters
+    ----------
+    fitted, table, recipe, tiers, catalogue, metrics
+        As for `churnml.training.bundle.write`.
+    contents : mapping of str to bytes
+        Every other file, by name.
+    """
+    encoding = fitted.model.encoding
+    return {
+        "format": FORMAT,
+        "name": recipe.name,
+        "label": recipe.label.model_dump(mode="json"),
+        "cutoffs": recipe.cutoffs.model_dump(mode="json"),
+        "features": [
+            {
+                "name": name,
+                "family": table.families[name],
+                "kind": str(kind),
+                "codes": list(encoding.codes.get(name, ())),
+            }
+            for name, kind in encoding.kinds.items()
+        ],
+        "calibrator": asdict(fitted.model.calibrator),
+        "tiers": dict(tiers),
+        "catalogue": dict(catalogue),
+        "training": {
+            "fingerprints": asdict(table.fingerprints),
+            "parameters": dict(fitted.parameters),
+            "rounds": fitted.rounds,
+            "fit_rows": fitted.fit_rows,
+            "validation_rows": fitted.validation_rows,
+            "lightgbm": lgb.__version__,
+            "churnml": churnml.__version__,
+        },
+        "metrics": {
+            name: {key: _finite(value) for key, value in asdict(interval).items()}
+            for name, interval in metrics.items()
+        },
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
