@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import math
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from churnml.errors import BundleError, TrainingError
+from churnml.training.encoding import Encoding, FeatureKind
+
+FRAME = pa.table(
+    {
+        "days": [1.5, None, float("nan")],
+        "seats": [3, None, 7],
+        "auto": [True, None, False],
+        "plan": ["pro", None, "basic"],
+    }
+)
+FEATURES = ("plan", "days", "auto", "seats")
+
+
+def learn(frame: pa.Table = FRAME, **columns: Any) -> Encoding:
+    for name, column in columns.items():
+        frame = frame.append_column(name, column)
+    return Encoding.learn(frame, (*FEATURES, *columns), ("plan",))
+
+
+def test_columns_become_numbers_in_the_order_of_the_features() -> None:
+    encoding = learn()
+    assert encoding.features == FEATURES
+    assert encoding.codes == {"plan": ("basic", "pro")}
+    assert encoding.categorical == (0,)
+    assert list(encoding.kinds.values()) == [
+        FeatureKind.CATEGORY,
+        FeatureKind.NUMBER,
+        FeatureKind.BOOLEAN,
+        FeatureKind.NUMBER,
+    ]
+    missing = [math.nan] * 4
+    expected = np.array([[1, 1.5, 1, 3], missing, [0, math.nan, 0, 7]])
+    found = encoding.matrix(FRAME)
+    assert found.dtype == np.float64
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_the_order_of_columns_and_others_beside_them_do_not_matter() -> None:
+    turned = FRAME.select(["seats", "plan", "auto", "days"]).append_column("id", [["a", "b", "c"]])
+    encoding = learn()
+    np.testing.assert_array_equal(encoding.matrix(turned), encoding.matrix(FRAME))
+    np.testing.assert_array_equal(
+        encoding.matrix(turned, beside=("id", "cutoff")), encoding.matrix(FRAME)
+    )
+
+
+def test_a_value_never_seen_is_missing() -> None:
+    new = FRAME.set_column(3, "plan", [["brand new", "pro", None]])
+    np.testing.assert_array_equal(learn().matrix(new)[:, 0], [math.nan, 1, math.nan])
+
+
+def test_kindred_types_are_read_alike() -> None:
+    other = pa.table(
+        {
+            "days": pa.array([decimal.Decimal("1.5"), None, None]),
+            "seats": pa.array([3, None, 7], pa.int8()),
+            "auto": pa.array([1, None, 0]),
+            "plan": pa.array(["pro", None, "basic"]).dictionary_encode(),
+        }
+    )
+    np.testing.assert_array_equal(learn().matrix(other), learn().matrix(FRAME))
+    assert learn(other).codes == learn().codes
+    nothing = pa.table({name: pa.nulls(2) for name in FEATURES})
+    assert np.isnan(learn().matrix(nothing)).all()
+    assert learn(nothing).kinds["plan"] is FeatureKind.CATEGORY
+    assert learn(nothing).kinds["auto"] is FeatureKind.NUMBER
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (FRAME.drop(["days", "auto"]), "2 of 4 features are missing: days, auto. The rows have"),
+        (
+            FRAME.append_column("plans", [[1, 2, 3]]),
+            r"1 columns are no features of this model: plans\. Did you mean 'plan'\?",
+        ),
+        (FRAME.append_column("plan", [["a", "b", "c"]]), "columns appear twice"),
+        (FRAME.set_column(0, "days", [["a", "b", "c"]]), "'days' holds string, but the model kn"),
+        (FRAME.set_column(3, "plan", [[1, 2, 3]]), "'plan' holds int64, but the model knows a cat"),
+        (
+            FRAME.set_column(0, "days", [[dt.date(2024, 1, 1)] * 3]),
+            r"'days' holds date32\[day\], but the model knows a number",
+        ),
+        (FRAME.set_column(0, "days", [[math.inf, -math.inf, 1.0]]), "'days' is infinite in 2 rows"),
+    ],
+)
+def test_rows_that_do_not_fit_are_an_error(frame: pa.Table, message: str) -> None:
+    with pytest.raises(BundleError, match=message):
+        learn().matrix(frame, beside=("id",), error=BundleError)
+
+
+def test_what_a_model_cannot_read_is_refused_by_name() -> None:
+    moments = pa.array([dt.datetime(2024, 1, 1)] * 3)
+    with pytest.raises(TrainingError, match=r"'since' holds timestamp.* days before the cutoff"):
+        learn(since=moments)
+    with pytest.raises(TrainingError, match=r"'tags' holds list.* exclude in"):
+        learn(tags=pa.array([[1], [2], [3]]))
+    with pytest.raises(TrainingError, match="'name' holds string, but is not declared as a cat"):
+        learn(name=pa.array(["a", "b", "c"]))
+    with pytest.raises(TrainingError, match="'days' holds double, but is declared as a category"):
+        Encoding.learn(FRAME, FEATURES, ("plan", "days"))
+    with pytest.raises(TrainingError, match=r"no feature column 'day'\. Did you mean 'days'\?"):
+        Encoding.learn(FRAME, ("day",), ())
+    with pytest.raises(TrainingError, match="named twice: days"):
+        Encoding.learn(FRAME, ("days", "seats", "days"), ())
+    with pytest.raises(TrainingError, match="there are no features"):
+        Encoding.learn(FRAME, (), ())
