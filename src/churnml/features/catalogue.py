@@ -1,198 +1,38 @@
-"""The feature catalogue: what each feature is, as TOML says it, checked against history's contract."""
+"""The feature catalogue: what each feature is, as TOML says it, checked against the contract."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-import string
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, model_validator
-
-from churnml.config import FrozenModel, read_model
+from churnml.config import parse, read_toml
 from churnml.errors import ConfigError, FeatureError, nearest
-from churnml.features.expressions import TYPE_OF_KIND, Expression, Type, parse_expression
+from churnml.features.checks import check as _check
+from churnml.features.entries import (
+    CUTOFF_MONTH,
+    KNOWN,
+    Aggregate,
+    Feature,
+    FeatureEntry,
+    FeatureFile,
+)
 from churnml.history.tables import Table
 
-
-class Aggregate(StrEnum):
-    """How the rows that a feature reads become one value.
-
-    ``count``, ``sum``, ``mean``, ``min``, ``max``, ``distinct``, ``distinct_days``, ``share`` (of
-    rows, those that `hit`), ``last`` (value of the latest row), ``days_since_last``,
-    ``days_since_first`` and ``streak`` (rows since the latest row that `breaks` it). The minimum,
-    maximum or last of a time is told in days from the cutoff, negative in the past.
-    """
-
-    COUNT = "count"
-    SUM = "sum"
-    MEAN = "mean"
-    MIN = "min"
-    MAX = "max"
-    DISTINCT = "distinct"
-    DISTINCT_DAYS = "distinct_days"
-    SHARE = "share"
-    LAST = "last"
-    DAYS_SINCE_LAST = "days_since_last"
-    DAYS_SINCE_FIRST = "days_since_first"
-    STREAK = "streak"
-
-
-_WITH_VALUE = {Aggregate.SUM, Aggregate.MEAN, Aggregate.MIN, Aggregate.MAX, Aggregate.LAST}
-_WITHOUT_WINDOW = {Aggregate.DAYS_SINCE_LAST, Aggregate.DAYS_SINCE_FIRST, Aggregate.STREAK}
-# The row's own known time, as a value of `at`: when a term was booked, say.
-KNOWN = "known"
-CUTOFF_MONTH = "cutoff_month"
-
-
-class FeatureEntry(FrozenModel):
-    """One ``[[feature]]`` of a file in ``features/``, standing for one column a window."""
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*(\{w\}[a-z0-9_]*)?$")
-    description: str
-    unit: str
-    windows: tuple[int, ...] = ()
-    offset: int | Literal["w"] = 0
-    table: str | None = None
-    aggregate: Aggregate | None = None
-    at: str | None = None
-    where: str | None = None
-    value: str | None = None
-    hit: str | None = None
-    breaks: str | None = None
-    formula: str | None = None
-    function: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
-    minimum: float | Literal["w"] | None = None
-    maximum: float | Literal["w"] | None = None
-    risk: Literal["high", "low", "either"] = "either"
-    monotone: bool = False
-    actionable: bool = False
-    internal: bool = False
-    sentence: str = ""
-    missing: str = ""
-
-    @model_validator(mode="after")
-    def _consistent(self) -> FeatureEntry:
-        for fault in self._faults():
-            raise ValueError(fault)
-        return self
-
-    def _faults(self) -> Iterable[str]:
-        kinds = [
-            key for key in ("aggregate", "formula", "function") if getattr(self, key) is not None
-        ]
-        if len(kinds) != 1:
-            yield f"exactly one of aggregate, formula, function is expected, got {kinds or 'none'}"
-        if (self.aggregate is None) != (self.table is None):
-            yield "an aggregate reads a table, and a table needs an aggregate"
-        if bool(self.windows) != ("{w}" in self.name):
-            yield "a name with {w} needs windows, and windows need {w} in the name"
-        if any(w <= 0 for w in self.windows) or len(set(self.windows)) != len(self.windows):
-            yield "windows must be different whole numbers of days above zero"
-        if self.offset != 0 and not self.windows:
-            yield "an offset needs windows"
-        if isinstance(self.offset, int) and self.offset < 0:
-            yield "an offset must not be negative"
-        if self.monotone and self.risk == "either":
-            yield 'a monotone feature needs risk = "high" or "low"'
-        if not self.internal and not self.sentence:
-            yield "a feature needs the sentence that explains it (or internal = true)"
-        yield from self._aggregate_faults()
-
-    def _aggregate_faults(self) -> Iterable[str]:
-        how = self.aggregate
-        if how is None:
-            used = [k for k in ("at", "where", "value", "hit", "breaks") if getattr(self, k)]
-            if used:
-                yield f"{', '.join(used)} belong to an aggregate"
-            return
-        if how in _WITH_VALUE and self.value is None:
-            yield f"{how} needs a value"
-        if how is Aggregate.DISTINCT and self.value is None:
-            yield "distinct needs a value, the column whose values are told apart"
-        if (how is Aggregate.SHARE) != (self.hit is not None):
-            yield "share needs hit, the condition whose share is taken, and only share has one"
-        if (how is Aggregate.STREAK) != (self.breaks is not None):
-            yield "streak needs breaks, the condition that ends it, and only streak has one"
-        if how in _WITHOUT_WINDOW and self.windows:
-            yield f"{how} takes no windows"
-        if how is Aggregate.DISTINCT_DAYS and not self.windows:
-            yield "distinct_days needs windows"
-        if how is Aggregate.LAST and self.offset != 0:
-            yield "last takes no offset"
-
-
-class FeatureFile(FrozenModel):
-    """One file of ``features/``: a family and its features."""
-
-    family: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    title: str
-    feature: tuple[FeatureEntry, ...] = ()
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One column, with its window filled in.
-
-    Parameters
-    ----------
-    name : str
-        The column.
-    family : str
-        What it is told under.
-    entry : FeatureEntry
-        What the file says of it.
-    window : int, optional
-        Days of its window; all of the past when omitted.
-    offset : int
-        Days between the window's end and the cutoff.
-    source : str
-        The file that declares it.
-    """
-
-    name: str
-    family: str
-    entry: FeatureEntry
-    window: int | None
-    offset: int
-    source: str
-
-    @property
-    def monotone(self) -> int:
-        """The constraint on risk: +1 if it may only rise with the value, -1, or 0 for none."""
-        if not self.entry.monotone:
-            return 0
-        return 1 if self.entry.risk == "high" else -1
-
-    @property
-    def description(self) -> str:
-        """What it is."""
-        return self.fill(self.entry.description)
-
-    @property
-    def bounds(self) -> tuple[float | None, float | None]:
-        """The range expected of it."""
-        low, high = (
-            self.window if x == "w" else x for x in (self.entry.minimum, self.entry.maximum)
-        )
-        return low, high
-
-    def fill(self, text: str) -> str:
-        """Put the window's days into a text of the catalogue."""
-        return text.replace("{w}", str(self.window)) if self.window is not None else text
-
-    def expression(
-        self, key: Literal["where", "value", "hit", "breaks", "formula"]
-    ) -> Expression | None:
-        """Parse one of its expressions; None where the entry has none."""
-        text: str | None = getattr(self.entry, key)
-        return None if text is None else parse_expression(self.fill(text))
+__all__ = [
+    "CUTOFF_MONTH",
+    "KNOWN",
+    "Aggregate",
+    "Catalogue",
+    "Feature",
+    "FeatureEntry",
+    "FeatureFile",
+    "Omission",
+    "read_catalogue",
+]
 
 
 @dataclass(frozen=True)
@@ -289,6 +129,8 @@ class Catalogue:
             )
             if why is None:
                 kept.append(feature)
+            elif feature.entry.absent is not None and feature.entry.table in contracts:
+                kept.append(_constant(feature, feature.entry.absent))
             else:
                 omitted[feature.name] = why
         omissions = tuple(Omission(name, why) for name, why in omitted.items())
@@ -321,20 +163,47 @@ def read_catalogue(paths: Sequence[Path], contracts: Mapping[str, Table]) -> Cat
     """
     features: list[Feature] = []
     titles: dict[str, str] = {}
+    faults: list[str] = []
     for path in paths:
-        content = read_model(FeatureFile, path)
-        titles[content.family] = content.title
+        content = _read_file(path)
+        if titles.setdefault(content.family, content.title) != content.title:
+            raise ConfigError(
+                f"{path}: family {content.family!r} is titled {content.title!r} here and "
+                f"{titles[content.family]!r} before; expected one title. Give both files the same."
+            )
         features += [x for entry in content.feature for x in _expand(content.family, entry, path)]
     seen: dict[str, Feature] = {}
+    names = {feature.name for feature in features}
     for feature in features:
+        where = f"{feature.source}: feature {feature.name!r}"
+        if feature.name in seen:
+            faults.append(f"{where}: declared before, in {seen[feature.name].source}.")
+            continue
         try:
-            if feature.name in seen:
-                raise ConfigError(f"declared before, in {seen[feature.name].source}.")
-            _check(feature, seen, contracts)
+            _check(feature, seen, contracts, names)
         except (ConfigError, FeatureError) as error:
-            raise ConfigError(f"{feature.source}: feature {feature.name!r}: {error}") from error
+            faults.append(f"{where}: {error}")
         seen[feature.name] = feature
+    if faults:
+        raise ConfigError("\n".join(faults))
     return Catalogue(tuple(features), titles)
+
+
+def _read_file(path: Path) -> FeatureFile:
+    """Read one file; a fault of an entry is told under the feature's name, not its number."""
+    content = read_toml(path)
+    entries = content.get("feature", [])
+    faults = []
+    for entry in entries if isinstance(entries, list) else []:
+        if not isinstance(entry, dict):
+            continue  # told below, with the whole file
+        try:
+            parse(FeatureEntry, entry, f"{path}: feature {entry.get('name', '(unnamed)')!r}")
+        except ConfigError as error:
+            faults.append(str(error))
+    if faults:
+        raise ConfigError("\n".join(faults))
+    return parse(FeatureFile, content, path)
 
 
 def _expand(family: str, entry: FeatureEntry, path: Path) -> Iterable[Feature]:
@@ -344,51 +213,11 @@ def _expand(family: str, entry: FeatureEntry, path: Path) -> Iterable[Feature]:
         yield Feature(name, family, entry, window, offset, str(path))
 
 
-def _check(feature: Feature, seen: Mapping[str, Feature], contracts: Mapping[str, Table]) -> None:
-    entry = feature.entry
-    formula = feature.expression("formula")
-    if formula is not None:
-        numbers = {**dict.fromkeys(seen, Type.NUMBER), CUTOFF_MONTH: Type.NUMBER}
-        if formula.type_over(numbers) is not Type.NUMBER:
-            raise FeatureError(f"formula {formula.text!r} is not a number.")
-    if entry.table is not None:
-        if entry.table not in contracts:
-            raise FeatureError(f"no table {entry.table!r}.{nearest(entry.table, contracts)}")
-        _check_aggregate(feature, contracts[entry.table])
-    fields = [
-        name for _, name, _, _ in string.Formatter().parse(feature.fill(entry.sentence)) if name
-    ]
-    for name in fields:
-        if name != "value" and name not in seen and name != feature.name:
-            raise FeatureError(f"sentence reads {name!r}.{nearest(name, ['value', *seen])}")
-
-
-def _check_aggregate(feature: Feature, table: Table) -> None:
-    entry = feature.entry
-    if table.label_only:
-        raise FeatureError(
-            f"table {table.name!r} is read by labels alone; a feature may not use it."
-        )
-    if entry.at is not None and entry.at != KNOWN:
-        if TYPE_OF_KIND[table.column(entry.at).kind] is not Type.TIME:
-            raise FeatureError(f"at = {entry.at!r} is not a time of table {table.name!r}.")
-    types = {column.name: TYPE_OF_KIND[column.kind] for column in table.columns}
-    for key in ("where", "hit", "breaks"):
-        condition = feature.expression(key)
-        if condition is not None and condition.type_over(types) is not Type.BOOLEAN:
-            raise FeatureError(f"{key} = {condition.text!r} is not a condition.")
-    value = feature.expression("value")
-    if value is None:
-        return
-    kind, how = value.type_over(types), entry.aggregate
-    if how in {Aggregate.SUM, Aggregate.MEAN} and kind not in {Type.NUMBER, Type.BOOLEAN}:
-        raise FeatureError(f"{how} of {value.text!r}, a {kind}; expected a number.")
-    if how in {Aggregate.MIN, Aggregate.MAX} and kind is Type.STRING:
-        raise FeatureError(f"{how} of {value.text!r}, a string; expected a number or a time.")
-    if how is Aggregate.DISTINCT and not re.fullmatch(r"\w+", value.text):
-        raise FeatureError(f"distinct of {value.text!r}; expected the name of one column.")
-    if how is Aggregate.DISTINCT and kind is not Type.STRING:
-        raise FeatureError(f"distinct of {value.text!r}, a {kind}; expected a string or an id.")
+def _constant(feature: Feature, value: float) -> Feature:
+    """Put a constant in the place of an aggregate over columns that history does not have."""
+    aggregate = ("table", "aggregate", "at", "where", "value", "hit", "breaks", "absent")
+    update: dict[str, object] = {**dict.fromkeys(aggregate), "formula": repr(value), "offset": 0}
+    return replace(feature, entry=feature.entry.model_copy(update=update), offset=0)
 
 
 def _absent(feature: Feature, contracts: Mapping[str, Table]) -> str | None:
