@@ -163,11 +163,9 @@ def _time(sql_type: str, value: str, zone: str, form: str | None) -> Conversion:
 def _iso(value: str, zone: str) -> Conversion:
     iso = f"regexp_full_match({value}, '{_ISO}')"
     marked = f"regexp_matches(substr({value}, 17), '[ZzC+-]')"
-    seconds = (
-        f"CASE WHEN substr({value}, 17, 1) = ':' THEN {value} "
-        f"ELSE concat(substr({value}, 1, 16), ':00', substr({value}, 17)) END"
-    )
-    instant = f"try_cast(replace(upper({seconds}), 'UTC', 'Z') AS TIMESTAMPTZ)"
+    seconds = f"if(substr({value}, 17, 1) = ':', '', ':00')"
+    zone_text = f"replace(replace(upper(substr({value}, 17)), ' ', ''), 'UTC', 'Z')"
+    instant = f"try_cast(concat(substr({value}, 1, 16), {seconds}, {zone_text}) AS TIMESTAMPTZ)"
     local = _utc(f"try_cast({value} AS TIMESTAMP)", zone)
     return Conversion(
         value=f"CASE WHEN NOT {iso} THEN NULL WHEN {marked} THEN timezone('UTC', {instant}) "

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
-import gzip
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,15 +17,13 @@ import pyarrow.parquet as pq
 
 from churnml.errors import SourceError
 from churnml.history.sources import CsvFormat
+from churnml.history.transcoding import STRAY, Utf8Stream, shown
 
 SOURCE, ROW, LINE, REASON = "_source", "_row", "_line", "_reason"
 MALFORMED_SCHEMA = pa.schema(
     [(SOURCE, pa.string()), (ROW, pa.int64()), (LINE, pa.string()), (REASON, pa.string())]
 )
 _BLOCK = 4 << 20
-# Bytes that the encoding does not know travel as the last private-use characters of Unicode, so
-# that Arrow accepts them and the line can still be shown byte by byte.
-_STRAY = 0x10FF00
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,7 @@ def _aligned(table: pa.Table, schema: pa.Schema) -> pa.Table:
 def _header(file: CsvFile, form: CsvFormat) -> list[str]:
     """Read the names in the first line; an unreadable or ambiguous header is no table."""
     try:
-        with io.TextIOWrapper(io.BufferedReader(_Utf8(file, form)), "utf-8", newline="") as text:
+        with io.TextIOWrapper(io.BufferedReader(_stream(file, form)), "utf-8", newline="") as text:
             reader = csv.reader(text, delimiter=form.delimiter, quotechar=form.quote)
             header = next(reader, [])
     except (OSError, csv.Error) as error:
@@ -147,13 +143,16 @@ def _batches(
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Yield the rows of a file, and the lines that are none, a block at a time."""
     refused: list[tuple[int, str, str]] = []
+    last = (1, "")
 
     def refuse(row: pa.csv.InvalidRow) -> str:
+        nonlocal last
         reason = f"expected {row.expected_columns} fields, got {row.actual_columns}"
         refused.append((row.number, row.text, reason))
+        last = max(last, (row.number, row.text))
         return "skip"
 
-    stream = _Utf8(file, form)
+    stream = _stream(file, form)
     number = 2
     try:
         with stream, _open(stream, header, form, refuse) as reader:
@@ -161,6 +160,8 @@ def _batches(
                 table = pa.Table.from_batches([batch])
                 table = table.select([name for name in header if name not in {SOURCE, ROW}])
                 numbers, number = _numbers(table.num_rows, number, refused)
+                if table.num_rows:
+                    last = max(last, (number - 1, str(table[-1][-1])))
                 table = table.append_column(ROW, pa.array(numbers))
                 table, stray = _without_stray(table, form) if stream.stray else (table, [])
                 # Arrow may have parsed ahead: lines beyond this block wait for theirs.
@@ -171,11 +172,24 @@ def _batches(
         raise SourceError(_unreadable(file, number, error)) from error
     except OSError as error:
         raise SourceError(f"{file.label}: cannot be read: {error}.") from error
+    # An open quote takes in all lines after it, to the last line end, and its mate is missing.
+    if stream.quotes % 2 and last[1].endswith("\n"):
+        raise SourceError(_unclosed(file, last[0]))
     yield _labelled(pa.table({ROW: pa.array([], pa.int64())}), file), _lines(refused, file)
 
 
+def _stream(file: CsvFile, form: CsvFormat) -> Utf8Stream:
+    try:
+        return Utf8Stream(file.path, encoding=form.encoding, quote=form.quote)
+    except LookupError as error:
+        raise SourceError(
+            f"{file.label}: no such encoding {form.encoding!r} in `csv.encoding`; "
+            "expected one that Python knows, such as 'utf-8', 'latin-1', 'cp1252', 'utf-16'."
+        ) from error
+
+
 def _open(
-    stream: _Utf8,
+    stream: Utf8Stream,
     header: Sequence[str],
     form: CsvFormat,
     refuse: Callable[[pa.csv.InvalidRow], str],
@@ -197,11 +211,15 @@ def _open(
 
 def _unreadable(file: CsvFile, number: int, error: pa.ArrowInvalid) -> str:
     if "straddl" in str(error) or "block" in str(error):
-        return (
-            f"{file.label}: a record near line {number} does not end within {_BLOCK >> 20} MiB; "
-            "is a quote never closed? Repair it, or set `csv.quote`."
-        )
+        return _unclosed(file, number)
     return f"{file.label}: cannot be read as CSV: {error}."
+
+
+def _unclosed(file: CsvFile, number: int) -> str:
+    return (
+        f"{file.label}: record {number} or one after it opens a quote that is never closed. "
+        "Repair it, or set `csv.quote`."
+    )
 
 
 def _numbers(
@@ -216,11 +234,10 @@ def _numbers(
 
 def _without_stray(table: pa.Table, form: CsvFormat) -> tuple[pa.Table, list[tuple[int, str, str]]]:
     """Take out the rows with bytes that the encoding does not know."""
-    pattern = f"[\\x{{{_STRAY:X}}}-\\x{{{_STRAY + 0xFF:X}}}]"
     names = [name for name in table.column_names if name != ROW]
     stray = np.zeros(table.num_rows, dtype=bool)
     for name in names:
-        stray |= pc.match_substring_regex(table[name], pattern).to_numpy()
+        stray |= pc.match_substring_regex(table[name], STRAY).to_numpy()
     places = pa.array(np.flatnonzero(stray))
     bad = [
         (row[ROW], _written([row[name] for name in names], form), f"bytes not {form.encoding}")
@@ -244,73 +261,7 @@ def _labelled(table: pa.Table, file: CsvFile) -> pa.Table:
 
 def _lines(bad: Sequence[tuple[int, str, str]], file: CsvFile) -> pa.Table:
     rows = [
-        {SOURCE: file.label, ROW: number, LINE: _shown(text), REASON: reason}
+        {SOURCE: file.label, ROW: number, LINE: shown(text), REASON: reason}
         for number, text, reason in sorted(bad)
     ]
     return pa.Table.from_pylist(rows, schema=MALFORMED_SCHEMA)
-
-
-def _shown(text: str) -> str:
-    """Show stray bytes by their number."""
-    return "".join(f"\\x{ord(c) - _STRAY:02X}" if ord(c) >= _STRAY else c for c in text)
-
-
-def _opened(path: Path) -> io.BufferedIOBase:
-    if path.suffix == ".gz":
-        return gzip.GzipFile(path)
-    return path.open("rb")
-
-
-class _Utf8(io.RawIOBase):
-    """A file as UTF-8 without byte-order mark, whatever it is written in."""
-
-    def __init__(self, file: CsvFile, form: CsvFormat) -> None:
-        encoding = "utf-8-sig" if form.encoding.lower() in {"utf-8", "utf8"} else form.encoding
-        try:
-            decoder = codecs.getincrementaldecoder(encoding)
-        except LookupError as error:
-            raise SourceError(
-                f"{file.label}: no such encoding {form.encoding!r} in `csv.encoding`; "
-                "expected one that Python knows, such as 'utf-8', 'latin-1', 'cp1252', 'utf-16'."
-            ) from error
-        self._decoder = decoder(errors="surrogateescape")
-        self._file = _opened(file.path)
-        self._buffer = b""
-        self._ended = False
-        self.stray = False
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, target: memoryview) -> int:  # type: ignore[override]
-        data = self.read(len(target))
-        target[: len(data)] = data
-        return len(data)
-
-    def read(self, size: int = -1) -> bytes:
-        while size < 0 or len(self._buffer) < size:
-            block = self._file.read(1 << 20)
-            self._buffer += self._utf8(self._decoder.decode(block, final=not block))
-            if not block:
-                if not self._ended:  # a last line without its end is one all the same
-                    self._buffer += b"\n"
-                    self._ended = True
-                break
-        size = len(self._buffer) if size < 0 else size
-        data, self._buffer = self._buffer[:size], self._buffer[size:]
-        return data
-
-    def close(self) -> None:
-        if not self.closed:
-            self._file.close()
-        super().close()
-
-    def _utf8(self, text: str) -> bytes:
-        try:
-            return text.encode()
-        except UnicodeEncodeError:
-            self.stray = True
-            escaped = (
-                chr(_STRAY + ord(c) - 0xDC00) if "\udc80" <= c <= "\udcff" else c for c in text
-            )
-            return "".join(escaped).encode()

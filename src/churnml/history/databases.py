@@ -118,7 +118,7 @@ def database_url(table: str, source: TableSource) -> sa.URL:
             )
     try:
         url = sa.make_url(text or "")
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):
         # The text itself stays out of the message: it may hold a password.
         raise ConfigError(
             f"{key}: not a database URL; expected such as 'postgresql+psycopg://user@host/crm'."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -27,6 +27,31 @@ def literal(value: object) -> str:
 def instant(time: dt.datetime) -> str:
     """Write a time, UTC and naive."""
     return f"TIMESTAMP '{time.isoformat(sep=' ')}'"
+
+
+def given_values(columns: Mapping[str, str], missing: Iterable[str]) -> list[str]:
+    """Select the columns of a source, with null for the texts that mean a missing value.
+
+    Parameters
+    ----------
+    columns : mapping of str to str
+        Names and DuckDB types.
+    missing : iterable of str
+        Those texts; blanks around them do not matter.
+    """
+    texts = sorted({item.strip() for item in missing})
+    absent = ", ".join(literal(item) for item in texts)
+    selected = []
+    for name, sql_type in columns.items():
+        column = identifier(name)
+        if sql_type == "VARCHAR" and texts:
+            value = f"CASE WHEN trim({column}) NOT IN ({absent}) THEN {column} END"
+        elif texts not in ([], [""]):  # a number cannot be the empty text: no need to look
+            value = f"CASE WHEN CAST({column} AS VARCHAR) NOT IN ({absent}) THEN {column} END"
+        else:
+            value = column
+        selected.append(f"{value} AS {column}")
+    return selected
 
 
 def any_of(conditions: Iterable[str]) -> str:

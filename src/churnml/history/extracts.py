@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from churnml.errors import SourceError, nearest
 from churnml.history.csv_files import ROW, SOURCE, CsvFile, copy_csv
 from churnml.history.databases import copy_query
-from churnml.history.dialect import identifier, literal, run
+from churnml.history.dialect import given_values, identifier, literal, run
 from churnml.history.sources import TableSource
 
 if TYPE_CHECKING:
@@ -95,18 +95,19 @@ class Opener:
         if isinstance(source.files, dict):
             return self._open_query(table, source, source.files)
         given = (source.files,) if isinstance(source.files, str) else source.files
-        return self._open_files(table, source, given, self.work / f"{table}.source")
+        return self._open_files(table, source, given, f"{table}.source")
 
     def _open_query(self, table: str, source: TableSource, named: Mapping[str, str]) -> Extract:
         parts = {}
         for name, given in named.items():
-            part = self._open_files(table, source, (given,), self.work / f"{table}.{name}.source")
+            part = self._open_files(table, source, (given,), f"{table}.{name}.source")
             parts[name] = part
             run(
                 self.connection,
                 table,
                 f"CREATE OR REPLACE TEMP VIEW {identifier(name)} AS "
-                f"SELECT * EXCLUDE ({SOURCE}, {ROW}) FROM {part.relation}",
+                f"SELECT {', '.join(given_values(part.columns, source.missing))} "
+                f"FROM {part.relation}",
             )
         origin = " + ".join(part.origin for part in parts.values())
         query = str(source.sql).rstrip().rstrip(";")
@@ -132,13 +133,13 @@ class Opener:
         )
 
     def _open_files(
-        self, table: str, source: TableSource, given: Sequence[str], work: Path
+        self, table: str, source: TableSource, given: Sequence[str], stem: str
     ) -> Extract:
         files = find_files(table, given, self.base)
         labels = [_label(path, self.base) for path in files]
         origin = labels[0] if len(files) == 1 else f"{len(files)} files, {labels[0]} … {labels[-1]}"
         if _is_csv(files[0]):
-            into, malformed = work.with_suffix(".parquet"), work.with_suffix(".malformed.parquet")
+            into, malformed = self.work / f"{stem}.parquet", self.work / f"{stem}.malformed.parquet"
             count = copy_csv(
                 [
                     CsvFile(path, label, _partition(label))
@@ -215,9 +216,11 @@ def _matching(base: Path, item: str) -> list[Path]:
     if path.is_dir():
         inside = (p for p in path.rglob("*") if p.is_file() and (_is_csv(p) or _is_parquet(p)))
         return sorted(p for p in inside if not p.name.startswith((".", "_")))
+    if not glob.has_magic(item):
+        return []
     anchor = Path(path.anchor) if Path(item).is_absolute() else base
-    pattern = item.removeprefix(anchor.as_posix()) if anchor != base else item
-    return sorted(p for p in anchor.glob(pattern) if p.is_file()) if glob.has_magic(item) else []
+    pattern = path.relative_to(anchor).as_posix()
+    return sorted(found for found in anchor.glob(pattern) if found.is_file())
 
 
 def _absent(path: Path) -> str:

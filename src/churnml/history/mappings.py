@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from churnml.errors import SourceError, nearest
 from churnml.history.conversions import Conversion, conversion, is_scalar
 from churnml.history.csv_files import ROW, SOURCE
-from churnml.history.dialect import any_of, identifier, literal, run
+from churnml.history.dialect import any_of, given_values, identifier, literal, run
 from churnml.history.extracts import Extract
 from churnml.history.sources import TableSource
 from churnml.history.tables import RECORDED_AT, Table
@@ -104,7 +104,7 @@ def map_table(
     present = tuple(name for name in table.names if name in given)
     inner = _inner(table, source, extract, given)
     described = run(connection, table.name, f"DESCRIBE {inner}").fetchall()
-    inner, types = _recoded(inner, present, {row[0]: row[1] for row in described}, source)
+    inner, types = _recoded(inner, {row[0]: row[1] for row in described}, source)
     conversions = {
         name: conversion(
             table.column(name).kind,
@@ -164,44 +164,37 @@ def _inner(table: Table, source: TableSource, extract: Extract, given: Mapping[s
                 f"tables.{table.name}: column {column!r} of {extract.origin} is {sql_type}; "
                 f"expected one value a row. Give {name!r} in `expressions`."
             )
+    raw = (f"{identifier(name)} AS {identifier(RAW + name)}" for name in extract.columns)
+    values = given_values(extract.columns, source.missing)
+    rows = f"SELECT {SOURCE}, {ROW}, {', '.join([*raw, *values])} FROM {extract.relation}"
     # TRY makes a fault of the one row that an expression fails on; wrapped in a list, a failure
     # can be told from a null.
-    tried = [
-        f"TRY([({sql})]) AS {identifier(TRIED + name)}" for name, sql in source.expressions.items()
-    ]
-    relation = f"(SELECT *{''.join(', ' + item for item in tried)} FROM {extract.relation}"
-    relation += f" WHERE ({source.where}))" if source.where else ")"
+    tried = "".join(
+        f", TRY([({sql})]) AS {identifier(TRIED + name)}"
+        for name, sql in source.expressions.items()
+    )
+    rows = f"SELECT *{tried} FROM ({rows})" + (f" WHERE ({source.where})" if source.where else "")
     selected = [
         SOURCE,
         ROW,
-        *(f"{identifier(name)} AS {identifier(RAW + name)}" for name in extract.columns),
+        *(identifier(RAW + name) for name in extract.columns),
         *(identifier(TRIED + name) for name in source.expressions),
         *(f"{value} AS {identifier(GIVEN + name)}" for name, value in given.items()),
     ]
-    return f"SELECT {', '.join(selected)} FROM {relation}"
+    return f"SELECT {', '.join(selected)} FROM ({rows})"
 
 
 def _recoded(
-    inner: str, present: tuple[str, ...], types: Mapping[str, str], source: TableSource
+    inner: str, types: Mapping[str, str], source: TableSource
 ) -> tuple[str, dict[str, str]]:
-    """Blank the texts that mean a missing value and recode those that are to be recoded."""
+    """Recode the values that are to be recoded, which makes them texts."""
     changed, after = [], dict(types)
-    for name in present:
+    for name, codes in source.values.items():
         column = identifier(GIVEN + name)
-        value, words = column, f"CAST({column} AS VARCHAR)"
-        # A number or time cannot be the empty text, and casting each to look would be slow.
-        if source.missing and (types[GIVEN + name] == "VARCHAR" or source.missing != ("",)):
-            absent = ", ".join(literal(item.strip()) for item in source.missing)
-            value = f"CASE WHEN trim({words}) NOT IN ({absent}) THEN {column} END"
-        if name in source.values:
-            cases = " ".join(
-                f"WHEN {literal(old)} THEN {literal(new)}"
-                for old, new in source.values[name].items()
-            )
-            value = f"CASE CAST({value} AS VARCHAR) {cases} ELSE CAST({value} AS VARCHAR) END"
-            after[GIVEN + name] = "VARCHAR"
-        if value != column:
-            changed.append(f"{value} AS {column}")
+        cases = " ".join(f"WHEN {literal(old)} THEN {literal(new)}" for old, new in codes.items())
+        words = f"CAST({column} AS VARCHAR)"
+        changed.append(f"CASE {words} {cases} ELSE {words} END AS {column}")
+        after[GIVEN + name] = "VARCHAR"
     if not changed:
         return inner, after
     return f"SELECT * REPLACE ({', '.join(changed)}) FROM ({inner})", after
