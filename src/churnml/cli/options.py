@@ -42,3 +42,21 @@ def open_project(folder: Path) -> Project:
     if root not in sys.path:
         sys.path.insert(0, root)
     return project
+
+
+def recipe_name(project: Project, given: str | None) -> str:
+    """Name the recipe that is meant: the one given, or the only one there is.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name, or several to choose from.
+    """
+    from churnml.errors import ConfigError
+
+    if given is not None:
+        return project.recipe(given).name
+    if len(project.recipes) != 1:
+        names = ", ".join(project.recipes)
+        raise ConfigError(f"{project.root}: several recipes; name one of them: {names}.")
+    return next(iter(project.recipes))

@@ -1,0 +1,1 @@
+"""Scores for whoever asks: today for all current accounts at once."""
