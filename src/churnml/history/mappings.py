@@ -118,8 +118,8 @@ def map_table(
     relation = f"(SELECT *, {', '.join(_read(conversions, source))} FROM ({inner}))"
     if table.name == "accounts":
         relation, present = _with_recorded(table, present, relation)
-    if extract.copied:
-        run(connection, table.name, f"COPY {relation} TO {literal(copy)} (FORMAT parquet)")
+    if extract.copied or source.expressions:
+        _copy(connection, table.name, relation, copy, trying=bool(source.expressions))
         relation = f"read_parquet({literal(copy)})"
     else:
         # Fails here, with the table's name, where SQL of the mapping is at fault.
@@ -134,6 +134,25 @@ def map_table(
         with_zones=tuple(name for name, item in conversions.items() if item.zoned),
         extract=extract,
     )
+
+
+def _copy(
+    connection: DuckDBPyConnection, table: str, relation: str, copy: Path, *, trying: bool
+) -> None:
+    """Keep the rows as they were read."""
+    sql = f"COPY {relation} TO {literal(copy)} (FORMAT parquet)"
+    try:
+        run(connection, table, sql)
+    except SourceError:
+        if not trying:
+            raise
+        # DuckDB 1.5 computes what two parts of an expression share before either TRY, where it
+        # fails for all rows. Without that saving it is slower and right.
+        connection.execute("SET disabled_optimizers = 'common_subexpressions'")
+        try:
+            run(connection, table, sql)
+        finally:
+            connection.execute("SET disabled_optimizers = ''")
 
 
 def _given(table: Table, source: TableSource, extract: Extract) -> Mapping[str, str]:
@@ -151,6 +170,13 @@ def _given(table: Table, source: TableSource, extract: Extract) -> Mapping[str, 
         given[name] = str(value).lower() if number else literal(value)
     for name in source.expressions:
         given[name] = f"{identifier(TRIED + name)}[1]"
+    for section in ("values", "formats"):
+        for name in getattr(source, section):
+            if name not in given:
+                raise SourceError(
+                    f"tables.{table.name}.{section}.{name}: nothing of {extract.origin} fills this "
+                    f"column.{nearest(name, extract.columns)} Map it in `columns`."
+                )
     return given
 
 
