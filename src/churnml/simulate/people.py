@@ -171,6 +171,7 @@ def contact_rows(
         {
             "contact_id": Coded(account * SEATS + place, people.ids(cohort.ids)),
             "created_at": created,
+            "recorded_at": created,
             "role": Coded(role, ROLES),
             "unsubscribed_at": ended(people.unsubscribed),
             "left_at": ended(people.left),

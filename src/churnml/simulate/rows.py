@@ -117,10 +117,11 @@ def numbered(account: Ints, ids: Sequence[str], letter: str) -> list[str]:
     ]
 
 
-def observed(rows: Rows, contract: Table, ids: Sequence[str], until: int) -> pa.Table:
-    """Build the rows that a system would hold at the end of observation.
+def observed(rows: Rows, contract: Table, ids: Sequence[str], since: int, until: int) -> pa.Table:
+    """Build the rows that a system which went live at `since` would hold at `until`.
 
-    Rows that had not reached it are left out, and values that had not become known are blank.
+    What is older was entered when it went live. Rows that had not reached it at the end are left
+    out, and values that had not become known are blank.
 
     Parameters
     ----------
@@ -130,8 +131,8 @@ def observed(rows: Rows, contract: Table, ids: Sequence[str], until: int) -> pa.
         The table's contract.
     ids : sequence of str
         Ids of the accounts to keep, by position; rows of later positions are left out.
-    until : int
-        The end of observation, microseconds since 1970.
+    since, until : int
+        The span of observation, microseconds since 1970.
 
     Returns
     -------
@@ -143,6 +144,9 @@ def observed(rows: Rows, contract: Table, ids: Sequence[str], until: int) -> pa.
     for column in contract.columns:
         if column.name in rows.columns:
             columns[column.name] = _arrow(rows.columns[column.name], column.kind)
+    if RECORDED_AT in columns:
+        live = pa.scalar(since, pa.timestamp("us"))
+        columns[RECORDED_AT] = pc.max_element_wise(columns[RECORDED_AT], live)
     end = pa.scalar(until, pa.timestamp("us"))
     for column in contract.columns:
         if column.known is not None and column.name in columns:

@@ -97,7 +97,8 @@ def simulate(
     seed : int
         Seed of everything; not negative.
     start : datetime, optional
-        First instant of history, a midnight in UTC; 2024-01-01 by default.
+        First instant of history, a midnight in UTC; 2024-01-01 by default. The tables hold
+        what a system that went live then would hold: older terms and people were entered then.
     world : World, optional
         Parameters, to study a harder or an easier world.
     progress : callable, optional
@@ -182,8 +183,8 @@ def simulate_batch(
         "invoices": invoice_rows(scene, rng["invoices"]),
         "outcomes": outcome_rows(cohort, contract, leaving, scene.mood, clock, rng["outcomes"]),
     }
-    ids, end = cohort.ids[:keep], clock.end * DAY
-    tables = {name: observed(rows[name], STANDARD[name], ids, end) for name in STANDARD}
+    ids, since, until = cohort.ids[:keep], clock.start * DAY, clock.end * DAY
+    tables = {name: observed(rows[name], STANDARD[name], ids, since, until) for name in STANDARD}
     tables[HAZARD] = hazard_table(scene, keep, rng["truth"])
     return tables
 

@@ -8,6 +8,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from churnml.errors import ConfigError
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -104,7 +106,7 @@ class World:
     tiers : tuple of Tier
         The customers, smallest first.
     shocks : tuple of Shock
-        What happens to them; the last is the vendor's own outage.
+        What happens to them: those of `SHOCKS`, in its order, with rates and effects of one's own.
     existing : float
         Share of accounts that were customers before the simulation starts.
     fit_spread : float
@@ -130,6 +132,11 @@ class World:
         Probability that a card bill fails, and that a failed one is never paid.
     abrupt : float
         Share of monthly accounts that leave on the spot and not at the end of the term.
+
+    Raises
+    ------
+    ConfigError
+        If a shock is missing, unknown or out of order.
     """
 
     tiers: tuple[Tier, ...] = TIERS
@@ -150,6 +157,15 @@ class World:
     card_failure: float = 0.03
     card_loss: float = 0.10
     abrupt: float = 0.15
+
+    def __post_init__(self) -> None:
+        names = tuple(shock.name for shock in self.shocks)
+        expected = tuple(shock.name for shock in SHOCKS)
+        if names != expected:
+            raise ConfigError(
+                f"simulate: shocks {', '.join(names) or '(none)'}; expected {', '.join(expected)}, "
+                f"in that order. A shock that should not happen has yearly = 0."
+            )
 
     def by_tier(self, attribute: str) -> Floats:
         """One number per tier, in order.
