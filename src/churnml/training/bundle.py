@@ -21,8 +21,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-import lightgbm as lgb
-
 from churnml.config import parse
 from churnml.errors import BundleError, ConfigError
 from churnml.features.table import META
@@ -31,6 +29,7 @@ from churnml.training.encoding import Encoding, FeatureKind
 from churnml.training.estimator import FittedModel, Model, Scores
 from churnml.training.golden import Golden, make, replay
 from churnml.training.manifest import FORMAT, Manifest, describe
+from churnml.training.trees import check
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -177,21 +176,22 @@ def load(folder: Path) -> Bundle:
         ),
     )
     calibrator = Calibrator(**manifest.calibrator.model_dump())
-    model = Model(encoding, calibrator, contents[MODEL].decode())
-    try:
-        n_features = model.booster.num_feature()
-    except lgb.basic.LightGBMError as error:
-        raise BundleError(f"{folder / MODEL}: not a LightGBM model: {error}.") from error
-    if n_features != len(kinds):
-        raise BundleError(
-            f"{folder}: the model has {n_features} features and the manifest {len(kinds)}."
-        )
+    model = Model(encoding, calibrator, _trees(folder / MODEL, contents[MODEL], len(kinds)))
     path = folder / GOLDEN
     try:
         replay(model, parse(Golden, json.loads(contents[GOLDEN]), path))
     except (ValueError, ConfigError, BundleError) as error:
         raise BundleError(f"{path}: {error}") from error
     return Bundle(folder, hashlib.sha256(raw).hexdigest(), manifest, model)
+
+
+def _trees(path: Path, content: bytes, n_features: int) -> str:
+    try:
+        text = content.decode("ascii")
+        check(text, n_features)
+    except (UnicodeError, BundleError) as error:
+        raise BundleError(f"{path}: {error}") from error
+    return text
 
 
 def _read_manifest(folder: Path) -> tuple[bytes, Manifest]:

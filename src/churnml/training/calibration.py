@@ -109,14 +109,12 @@ def _newton(x: Floats, target: Floats) -> tuple[float, float]:
         hessian = np.array([[spread @ (x * x), spread @ x], [spread @ x, spread.sum()]])
         step = np.linalg.solve(hessian + 1e-12 * np.eye(2), gradient)
         scale = 1.0
-        while scale > 1e-10:
+        while True:
             trial = slope + scale * step[0], intercept + scale * step[1]
             new = _loss(trial[0] * x + trial[1], target)
-            if new <= loss:
+            if new <= loss or scale < 1e-6:
                 break
             scale /= 2
-        else:
-            break
         (slope, intercept), loss = trial, new
     return float(slope), float(intercept)
 
