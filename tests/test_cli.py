@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -66,7 +67,7 @@ def test_help_imports_nothing_heavy() -> None:
 def test_the_commands_are_the_intended_ones() -> None:
     names = [command.name for command in cli.app.registered_commands]
 
-    assert names == ["init", "simulate", "check"]
+    assert names == ["init", "simulate", "check", "train", "score"]
     assert [group.name for group in cli.app.registered_groups] == ["features"]
 
 
@@ -263,3 +264,65 @@ def test_simulate_says_what_it_wrote(run: Run, tmp_path: Path) -> None:
     )
     assert document["rows"]["accounts"] >= 5
     assert (tmp_path / "s" / "usage.parquet").is_file()
+
+
+@pytest.mark.slow
+def test_a_flat_table_leads_to_scores_with_reasons(run: Run, tmp_path: Path) -> None:
+    rng = random.Random(5)
+    rows = ["id,months,plan,left"]
+    for number in range(900):
+        months, plan = rng.randint(0, 60), rng.choice(["monthly", "yearly"])
+        left = rng.random() < (0.5 if plan == "monthly" else 0.1) * (1.2 - months / 60)
+        rows.append(f"{number:04},{months},{plan},{'Yes' if left else 'No'}")
+    (tmp_path / "t.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    flat = tmp_path / "flat"
+    run("init", flat, "--table", tmp_path / "t.csv", "--label", "left", "--id", "id")
+
+    trained = run("train", "left", "-C", flat, "--json")
+    status, out, err = run("score", "left", "-C", flat, "--top", 3)
+    scored = run("score", "-C", flat, "--top", 2, "--json")
+
+    assert (trained[0], status) == (0, 0)
+    document = json.loads(trained[1])
+    assert document["out_of_time"] is False
+    assert 0.65 < document["tested"]["metrics"]["auc"]["value"] < 0.95
+    assert out.startswith("900 accounts scored: ")
+    assert "plan is monthly" in out
+    assert "scores …" in err
+    riskiest = json.loads(scored[1])["riskiest"]
+    assert len(riskiest) == 2
+    assert riskiest[0]["probability"] >= riskiest[1]["probability"]
+    assert (flat / "var" / "scores" / "left.parquet").is_file()
+
+
+@pytest.mark.slow
+def test_history_leads_to_scores_with_reasons(run: Run, tmp_path: Path) -> None:
+    acme = tmp_path / "acme"
+    run("init", acme)
+    run("simulate", acme / "data" / "sample", "--accounts", 300, "--months", 24, "--seed", 3)
+    run("check", "-C", acme)
+
+    trained = run("train", "churn_90d", "-C", acme)
+    scored = run("score", "churn_90d", "-C", acme, "--top", 5, "--json")
+
+    assert trained[0] == 0, trained[2]
+    assert "Tested out of time" in trained[1]
+    document = json.loads(scored[1])
+    assert document["accounts"] == sum(document["tiers"].values()) > 100
+    assert len(document["riskiest"]) == 5
+    assert document["riskiest"][0]["reasons"]
+
+
+def test_scores_need_a_bundle(run: Run, small_project: Path) -> None:
+    status, out, err = run("score", "-C", small_project)
+
+    assert (status, out) == (1, "")
+    assert "recipe 'quiet' has no bundle" in err
+    assert "`churnml train quiet` makes one." in err
+
+
+def test_an_unknown_recipe_is_a_usage_error(run: Run, small_project: Path) -> None:
+    status, _, err = run("train", "quite", "-C", small_project)
+
+    assert status == 2
+    assert err.endswith("no recipe 'quite'. Did you mean 'quiet'?\n")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from churnml import scaffold
+from churnml.actions.tiers import read_tiers
 from churnml.errors import ConfigError
 
 CSV = "customerID,tenure,Churn\n007,1,Yes\n008,2,No\n009,3,No\n"
@@ -73,6 +74,26 @@ def test_a_table_project_refers_to_a_copy_of_the_table(tmp_path: Path, table: Pa
     assert (made.folder / "data" / "churn.csv").read_text(encoding="utf-8") == CSV
     assert made.notes == ("Churn = Yes is taken for those who left.",)
     assert made.next[-1] == "churnml train churn"
+
+
+@pytest.mark.parametrize(
+    ("rows", "left", "bounds"),
+    [
+        (1000, 35, {"medium": 0.05, "high": 0.15, "critical": 0.39}),
+        (1000, 265, {"medium": 0.35, "high": 0.64, "critical": 0.87}),
+        (1000, 999, {"medium": 0.9993, "high": 0.9998, "critical": 0.9999}),
+        (100_000, 1, {"medium": 0.00001, "high": 0.00005, "critical": 0.00018}),
+    ],
+)
+def test_tiers_part_a_table_whatever_share_left(
+    tmp_path: Path, rows: int, left: int, bounds: dict[str, float]
+) -> None:
+    table = pa.table({"churn": [1] * left + [0] * (rows - left)})
+    parquet.write_table(table, tmp_path / "t.parquet")
+
+    scaffold.from_table(tmp_path, tmp_path / "t.parquet", label="churn")
+
+    assert read_tiers(tmp_path / "serving" / "tiers.toml").model_dump() == bounds
 
 
 def test_a_table_inside_the_folder_is_read_where_it_is(tmp_path: Path, table: Path) -> None:

@@ -82,6 +82,12 @@ def values(table: pa.Table, name: str, where: Path | str) -> tuple[Any, ...]:
     return tuple(sorted(column(table, name, where).unique().drop_null().to_pylist()))
 
 
+def share(table: pa.Table, name: str, value: Any) -> float:
+    """Tell which share of the rows that have a value in a column have this one."""
+    told = table.column(name).drop_null().to_pylist()
+    return float(told.count(value) / len(told))
+
+
 def _parse(path: Path, text: Collection[str]) -> pa.Table:
     import pyarrow as pa
     from pyarrow import csv, parquet

@@ -18,6 +18,10 @@ from churnml.errors import ConfigError, nearest
 PACKAGE = Path(churnml.__file__).parent
 SCAFFOLDS = PACKAGE / "_scaffold"
 RECIPE = "recipe.toml"
+TIERS = "tiers.toml"
+# Where tiers begin, as multiples of the odds of leaving. Those of the reference project stand there
+# too, for its 3.5 % in a quarter; a table of which half left would have all its accounts critical.
+STEPS = {"medium": 1.5, "high": 5, "critical": 18}
 # What tools act on wherever they find it has another name among the scaffolds.
 RENAMED = {"gitignore": ".gitignore", "project.toml": "pyproject.toml"}
 KEPT = ("README.md", ".gitignore")
@@ -153,7 +157,7 @@ def from_table(
         positive=toml_string(left) if isinstance(left, str) else json.dumps(left),
         identifier="" if identifier is None else f"\nid = {toml_string(identifier)}",
     )
-    contents["serving/tiers.toml"] = _read(template() / "serving" / "tiers.toml")
+    contents["serving/tiers.toml"] = _tiers(flat.share(rows, label, left))
     notes = _settle(folder, contents, table=table)
     written = _write(folder, contents)
     if not inside:
@@ -195,6 +199,18 @@ def _positive(values: tuple[Any, ...], wanted: str | None, where: str) -> bool |
     return left if isinstance(left, bool | int) else str(left)
 
 
+def _tiers(share: float) -> str:
+    """Set risk tiers that part a table of which `share` left."""
+    odds = share / (1 - share)
+    bounds = {name: step * odds / (1 + step * odds) for name, step in STEPS.items()}
+    # As many digits as it takes to keep them apart, and off 0 and 1.
+    digits = next(
+        n for n in range(2, 17) if len({0, 1, *(round(b, n) for b in bounds.values())}) == 5
+    )
+    shown = {name: f"{bound:.{digits}f}" for name, bound in bounds.items()}
+    return Template(_read(SCAFFOLDS / "table" / TIERS)).substitute(share=f"{share:.1%}", **shown)
+
+
 def _name(folder: Path) -> str:
     return folder.resolve().name or "project"
 
@@ -213,7 +229,7 @@ def _texts(kind: str, **values: str) -> dict[str, str]:
     return {
         RENAMED.get(path.name, path.name): Template(_read(path)).substitute(values)
         for path in sorted((SCAFFOLDS / kind).iterdir())
-        if path.name != RECIPE
+        if path.name not in {RECIPE, TIERS}
     }
 
 

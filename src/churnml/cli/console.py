@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,16 @@ if TYPE_CHECKING:
 
 
 def stdout() -> Console:
-    """Give the console for results; plain where stdout is no terminal."""
+    """Give the console for results; where stdout is no terminal, plain and wide enough to read."""
     from rich.console import Console
 
-    return Console()
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = LOG_WIDTH
+    return console
+
+
+LOG_WIDTH = 120  # columns
 
 
 class Bar:
@@ -54,9 +61,9 @@ class Bar:
 
     def share(self, step: str, done: float) -> None:
         """Say what is being done, and which share of all steps is behind."""
-        self.start(step)
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, total=1)
+        if done < 1:  # the end is no step
+            self.start(step)
+        self.count(round(done * 1000), 1000)
 
 
 @contextmanager
