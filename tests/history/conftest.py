@@ -66,6 +66,12 @@ def yard(tmp_path: Path) -> Yard:
     return Yard(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def make_yard() -> type[Yard]:
+    """For generated examples, which share one folder."""
+    return Yard
+
+
 def table(report: Report, name: str) -> TableReport:
     return next(item for item in report.tables if item.name == name)
 

@@ -231,7 +231,7 @@ def _read(conversions: Mapping[str, Conversion], source: TableSource) -> list[st
     for name, item in conversions.items():
         given = identifier(GIVEN + name)
         unread = f"{given} IS NOT NULL AND ({item.value}) IS NULL"
-        failed = [f"{unread} AND NOT {item.nan}" if item.nan else unread]
+        failed = [f"{unread} AND NOT coalesce({item.nan}, false)" if item.nan else unread]
         if name in source.expressions:
             failed.append(f"{identifier(TRIED + name)} IS NULL")
         selected.append(f"{item.value} AS {identifier(name)}")
