@@ -33,7 +33,8 @@ from churnml.simulate.world import Flags, World
 from churnml.simulate.writer import TableWriter
 
 BATCH = 128  # accounts; part of the world's definition, as seeds belong to batches
-START = dt.datetime(2024, 1, 1)
+# Where history ends unless its start is given: long past, since checks refuse what is yet to come.
+END = dt.datetime(2026, 7, 1)
 HAZARD = "truth/hazard"
 LONGEST = 240  # months
 # Every part draws from a stream of its own, so that a change to one leaves the others as they were.
@@ -97,8 +98,8 @@ def simulate(
     seed : int
         Seed of everything; not negative.
     start : datetime, optional
-        First instant of history, a midnight in UTC; 2024-01-01 by default. The tables hold
-        what a system that went live then would hold: older terms and people were entered then.
+        First instant of history, a midnight in UTC; by default such that history ends with
+        June 2026. The tables hold what a system that went live then would hold: older terms and people were entered then.
     world : World, optional
         Parameters, to study a harder or an easier world.
     progress : callable, optional
@@ -116,7 +117,8 @@ def simulate(
     """
     _check(accounts, months, seed)
     world = World() if world is None else world
-    clock = Clock.spanning(START if start is None else start, months)
+    begin = _months_before(END, months) if start is None else start
+    clock = Clock.spanning(begin, months)
     outages = outage_weeks(world, clock, np.random.default_rng(np.random.SeedSequence(seed)))
     churned = {"voluntary": 0, "involuntary": 0}
     with TableWriter(Path(folder), (*STANDARD, HAZARD)) as writer:
@@ -134,7 +136,7 @@ def simulate(
         accounts=accounts,
         months=months,
         seed=seed,
-        observed_from=START if start is None else start,
+        observed_from=begin,
         observed_until=clock.observed_until,
         rows=MappingProxyType(writer.rows),
         churned=MappingProxyType(churned),
@@ -216,3 +218,8 @@ def _check(accounts: int, months: int, seed: int) -> None:
     ):
         if not low <= value <= high:
             raise ConfigError(f"simulate: {name} = {value}; expected {low} to {high}.")
+
+
+def _months_before(end: dt.datetime, months: int) -> dt.datetime:
+    year, month = divmod(end.year * 12 + end.month - 1 - months, 12)
+    return end.replace(year=year, month=month + 1)

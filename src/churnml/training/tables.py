@@ -82,7 +82,7 @@ def open_history(project: Project, progress: Progress) -> History:
             refused = [item for item in report.tables if item.refused is not None]
             raise DataError(
                 "history would corrupt a score: "
-                + "; ".join(f"table {item.table!r}: {item.refused}" for item in refused)
+                + "; ".join(f"table {item.name!r}: {item.refused}" for item in refused)
                 + f". `churnml check` shows each fault; the rows are in {project.quarantine}."
             )
     return History.open(project.history)
