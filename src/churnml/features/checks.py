@@ -7,7 +7,7 @@ import string
 from collections.abc import Collection, Mapping
 
 from churnml.errors import FeatureError, nearest
-from churnml.features.entries import CUTOFF_MONTH, KNOWN, Aggregate, Feature
+from churnml.features.entries import CUTOFF_MONTH, KNOWN, RESERVED, Aggregate, Feature
 from churnml.features.expressions import TYPE_OF_KIND, Expression, Type
 from churnml.history.tables import Table
 
@@ -39,9 +39,9 @@ def check(
         If a table has no such column.
     """
     entry = feature.entry
-    if feature.name == CUTOFF_MONTH:
+    if feature.name in RESERVED:
         raise FeatureError(
-            "the name stands for the month of the cutoff in formulas; choose another."
+            f"the name is taken; {', '.join(RESERVED)} stand for other things. Choose another."
         )
     formula = feature.expression("formula")
     if formula is not None:
@@ -51,9 +51,13 @@ def check(
             raise FeatureError(f"no table {entry.table!r}.{nearest(entry.table, contracts)}")
         _check_aggregate(feature, contracts[entry.table])
     if _type(feature, contracts) is Type.STRING:
-        for key in ("monotone", "minimum", "maximum"):
-            if getattr(entry, key) not in {None, False}:
-                raise FeatureError(f"{key} of a string; expected it of a number only.")
+        said = {
+            "monotone": entry.monotone or None,
+            "minimum": entry.minimum,
+            "maximum": entry.maximum,
+        }
+        for key in (key for key, value in said.items() if value is not None):
+            raise FeatureError(f"{key} of a string; only numbers have an order. Take it away.")
     _check_sentence(feature, seen)
 
 

@@ -41,34 +41,91 @@ _WITHOUT_WINDOW = {Aggregate.DAYS_SINCE_LAST, Aggregate.DAYS_SINCE_FIRST, Aggreg
 # The row's own known time, as a value of `at`: when a term was booked, say.
 KNOWN = "known"
 CUTOFF_MONTH = "cutoff_month"
+# Names that a training table has for other columns, or that a formula has for the season.
+RESERVED = (
+    "account_id", "cutoff", "label", "arr", "involuntary", "downgraded", "churned_at", CUTOFF_MONTH,
+)  # fmt: skip
 
 
 class FeatureEntry(FrozenModel):
     """One ``[[feature]]`` of a file in ``features/``, standing for one column a window."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*(\{w\}[a-z0-9_]*)?$")
-    description: str
-    unit: str
-    windows: tuple[int, ...] = ()
-    offset: int | Literal["w"] = 0
-    table: str | None = None
-    aggregate: Aggregate | None = None
-    at: str | None = None
-    where: str | None = None
-    value: str | None = None
-    hit: str | None = None
-    breaks: str | None = None
-    formula: str | None = None
-    function: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
-    minimum: float | Literal["w"] | None = None
-    maximum: float | Literal["w"] | None = None
-    risk: Literal["high", "low", "either"] = "either"
-    monotone: bool = False
-    actionable: bool = False
-    internal: bool = False
-    absent: float | None = None
-    sentence: str = ""
-    missing: str = ""
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*(\{w\}[a-z0-9_]*)?$",
+        description="The column; `{w}` stands for the days of each window.",
+    )
+    description: str = Field(description="What it is.")
+    unit: str = Field(description="What it is told in: see Units.")
+    table: str | None = Field(default=None, description="The table that an aggregate reads.")
+    aggregate: Aggregate | None = Field(
+        default=None, description="How the rows become one value: see Aggregates."
+    )
+    formula: str | None = Field(
+        default=None,
+        description="Instead of an aggregate: arithmetic over columns declared before.",
+    )
+    function: str | None = Field(
+        default=None,
+        pattern=r"^[\w.]+:\w+$",
+        description='Instead of an aggregate: `"package.module:function"`, your own code.',
+    )
+    windows: tuple[int, ...] = Field(
+        default=(),
+        description="Days back from the cutoff, one column each; all of the past when left out.",
+    )
+    offset: int | Literal["w"] = Field(
+        default=0,
+        description='Days between the end of the window and the cutoff; `"w"` for the window '
+        "before the window.",
+    )
+    at: str | None = Field(
+        default=None,
+        description="The time column that dates a row; the table's event time when left out, "
+        '`"known"` for when the row became known.',
+    )
+    where: str | None = Field(default=None, description="The condition that rows must meet.")
+    value: str | None = Field(
+        default=None,
+        description="What is aggregated; rows where it is null do not count.",
+    )
+    hit: str | None = Field(
+        default=None, description="For `share`: the condition whose share among the rows is taken."
+    )
+    breaks: str | None = Field(
+        default=None, description="For `streak`: the condition that ends the row of rows."
+    )
+    absent: float | None = Field(
+        default=None,
+        description="The value where history has the table but not the columns; without it the "
+        "feature is left out there, and so is what reads it.",
+    )
+    minimum: float | Literal["w"] | None = Field(
+        default=None,
+        description='The least value expected; `"w"` for the days of the window.',
+    )
+    maximum: float | Literal["w"] | None = Field(
+        default=None, description="The greatest value expected, in the same way."
+    )
+    risk: Literal["high", "low", "either"] = Field(
+        default="either", description="Which end of the range is risky."
+    )
+    monotone: bool = Field(
+        default=False,
+        description="Whether the model must keep to that direction. Only where nothing else could "
+        "be true: a share of few rows, or a count that also grows with size, is better left free.",
+    )
+    actionable: bool = Field(
+        default=False, description="Whether somebody who looks after the account can change it."
+    )
+    internal: bool = Field(
+        default=False, description="Whether it only serves formulas and becomes no column."
+    )
+    sentence: str = Field(
+        default="",
+        description="What it says of an account; `{value}` and the names of columns declared "
+        "before are filled in.",
+    )
+    missing: str = Field(default="", description="What it says where there is no value.")
 
     @model_validator(mode="after")
     def _consistent(self) -> FeatureEntry:
@@ -151,9 +208,12 @@ class FeatureEntry(FrozenModel):
 class FeatureFile(FrozenModel):
     """One file of ``features/``: a family and its features."""
 
-    family: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    title: str
-    feature: tuple[FeatureEntry, ...] = ()
+    family: str = Field(
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="What its features are told under; reasons are given family by family.",
+    )
+    title: str = Field(description="What the family is called before people.")
+    feature: tuple[FeatureEntry, ...] = Field(default=(), description="The features, in order.")
 
 
 @dataclass(frozen=True)
