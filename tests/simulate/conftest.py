@@ -15,7 +15,7 @@ from churnml.history.tables import STANDARD
 from churnml.simulate import World, simulate
 from churnml.simulate.clock import Clock
 from churnml.simulate.scene import Scene
-from churnml.simulate.simulation import START, STREAMS, set_scene
+from churnml.simulate.simulation import END, STREAMS, months_before, set_scene
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def scene_of() -> Callable[..., Scene]:
     """Set the scene of one batch in a world of one's own, without outages."""
 
     def scene(world: World, months: int = 18, batch: int = 0) -> Scene:
-        clock = Clock.spanning(START, months)
+        clock = Clock.spanning(months_before(END, months), months)
         rng = {name: np.random.default_rng([batch, n]) for n, name in enumerate(STREAMS)}
         return set_scene(world, clock, np.zeros(clock.weeks, bool), batch, rng)
 

@@ -16,7 +16,7 @@ from churnml.history.tables import RECORDED_AT, STANDARD, Kind
 from churnml.simulate import simulate
 from churnml.simulate.rows import ARROW
 
-END = pd.Timestamp("2025-07-01")
+END = pd.Timestamp("2026-07-01")
 Frames = Mapping[str, pd.DataFrame]
 
 

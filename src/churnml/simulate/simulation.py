@@ -99,7 +99,8 @@ def simulate(
         Seed of everything; not negative.
     start : datetime, optional
         First instant of history, a midnight in UTC; by default such that history ends with
-        June 2026. The tables hold what a system that went live then would hold: older terms and people were entered then.
+        June 2026. The tables hold what a system that went live then would hold: older terms and
+        people were entered then.
     world : World, optional
         Parameters, to study a harder or an easier world.
     progress : callable, optional
@@ -117,7 +118,7 @@ def simulate(
     """
     _check(accounts, months, seed)
     world = World() if world is None else world
-    begin = _months_before(END, months) if start is None else start
+    begin = months_before(END, months) if start is None else start
     clock = Clock.spanning(begin, months)
     outages = outage_weeks(world, clock, np.random.default_rng(np.random.SeedSequence(seed)))
     churned = {"voluntary": 0, "involuntary": 0}
@@ -220,6 +221,7 @@ def _check(accounts: int, months: int, seed: int) -> None:
             raise ConfigError(f"simulate: {name} = {value}; expected {low} to {high}.")
 
 
-def _months_before(end: dt.datetime, months: int) -> dt.datetime:
+def months_before(end: dt.datetime, months: int) -> dt.datetime:
+    """Go back from the first of a month by some months."""
     year, month = divmod(end.year * 12 + end.month - 1 - months, 12)
     return end.replace(year=year, month=month + 1)
