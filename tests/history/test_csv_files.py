@@ -125,6 +125,14 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, message: st
         copied(tmp_path, content)
 
 
+@pytest.mark.parametrize("size", [0.01, 0.5, 0.99])
+def test_a_truncated_file_is_named(tmp_path: Path, size: float) -> None:
+    whole = gzip.compress(b"a,b\n" + bytes(range(32, 127)) * 9 + b"\n1,2\n" * 200_000)
+
+    with pytest.raises(SourceError, match=r"0\.f\.csv\.gz: "):
+        copied(tmp_path, whole[: int(len(whole) * size)], name="f.csv.gz")
+
+
 def test_an_unknown_encoding_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no such encoding 'latin-99' in `csv\.encoding`"):
         copied(tmp_path, b"a\n", form=CsvFormat(encoding="latin-99"))

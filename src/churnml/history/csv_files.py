@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from churnml.errors import SourceError
 from churnml.history.sources import CsvFormat
-from churnml.history.transcoding import STRAY, Utf8Stream, shown
+from churnml.history.transcoding import DAMAGES, STRAY, Utf8Stream, shown
 
 SOURCE, ROW, LINE, REASON = "_source", "_row", "_line", "_reason"
 MALFORMED_SCHEMA = pa.schema(
@@ -117,7 +117,7 @@ def _header(file: CsvFile, form: CsvFormat) -> list[str]:
         with io.TextIOWrapper(io.BufferedReader(_stream(file, form)), "utf-8", newline="") as text:
             reader = csv.reader(text, delimiter=form.delimiter, quotechar=form.quote)
             header = next(reader, [])
-    except (OSError, csv.Error) as error:
+    except (*DAMAGES, csv.Error) as error:
         raise SourceError(f"{file.label}: cannot be read: {error}.") from error
     if not header:
         raise SourceError(
@@ -170,7 +170,7 @@ def _batches(
                 yield _labelled(table, file), _lines(bad, file)
     except pa.ArrowInvalid as error:
         raise SourceError(_unreadable(file, number, error)) from error
-    except OSError as error:
+    except DAMAGES as error:
         raise SourceError(f"{file.label}: cannot be read: {error}.") from error
     # An open quote takes in all lines after it, to the last line end, and its mate is missing.
     if stream.quotes % 2 and last[1].endswith("\n"):

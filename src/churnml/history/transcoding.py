@@ -5,12 +5,17 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import zlib
 from pathlib import Path
 
 # Bytes that the encoding does not know travel as the last private-use characters of Unicode, so
 # that Arrow accepts them and the line can still be shown byte by byte.
 _FIRST_STRAY = 0x10FF00
 STRAY = f"[\\x{{{_FIRST_STRAY:X}}}-\\x{{{_FIRST_STRAY + 0xFF:X}}}]"
+
+
+# What reading may raise: the disk's faults, and those of a damaged or truncated ``.gz``.
+DAMAGES = (OSError, EOFError, zlib.error)
 
 
 class Utf8Stream(io.RawIOBase):
