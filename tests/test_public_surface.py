@@ -15,6 +15,7 @@ HEAVY = ("duckdb", "lightgbm", "mlflow", "numpy", "pandas", "pyarrow", "pydantic
 def test_the_public_names_are_the_intended_ones() -> None:
     assert churnml.__all__ == [
         "AsOfView",
+        "Bundle",
         "BundleError",
         "ChurnMLError",
         "ConfigError",
@@ -23,8 +24,17 @@ def test_the_public_names_are_the_intended_ones() -> None:
         "History",
         "LabelError",
         "Project",
+        "Recipe",
         "SourceError",
         "TrainingError",
+        "TrainingTable",
+        "build_table",
+        "ingest",
+        "label",
+        "latest_bundle",
+        "score_flat",
+        "score_history",
+        "train",
     ]
 
 

@@ -20,13 +20,21 @@ if TYPE_CHECKING:
         SourceError,
         TrainingError,
     )
+    from churnml.features.table import TrainingTable, build_table
     from churnml.history.asof import AsOfView, History
+    from churnml.history.ingestion import ingest
+    from churnml.labels import label
     from churnml.project import Project
+    from churnml.serving.scorer import score_flat, score_history
+    from churnml.training.bundle import Bundle
+    from churnml.training.recipes import Recipe
+    from churnml.training.workflow import latest_bundle, train
 
     __version__: str
 
 __all__ = [
     "AsOfView",
+    "Bundle",
     "BundleError",
     "ChurnMLError",
     "ConfigError",
@@ -35,8 +43,17 @@ __all__ = [
     "History",
     "LabelError",
     "Project",
+    "Recipe",
     "SourceError",
     "TrainingError",
+    "TrainingTable",
+    "build_table",
+    "ingest",
+    "label",
+    "latest_bundle",
+    "score_flat",
+    "score_history",
+    "train",
 ]
 
 _MODULES = {
@@ -50,8 +67,15 @@ _MODULES = {
         "SourceError",
         "TrainingError",
     ),
+    "churnml.features.table": ("TrainingTable", "build_table"),
     "churnml.history.asof": ("AsOfView", "History"),
+    "churnml.history.ingestion": ("ingest",),
+    "churnml.labels": ("label",),
     "churnml.project": ("Project",),
+    "churnml.serving.scorer": ("score_flat", "score_history"),
+    "churnml.training.bundle": ("Bundle",),
+    "churnml.training.recipes": ("Recipe",),
+    "churnml.training.workflow": ("latest_bundle", "train"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
