@@ -140,7 +140,7 @@ def revenue(terms: Terms | None, account: Ints, cutoff: Ints) -> Floats:
 def _days(history: History, spec: InactivityLabel, time_of_day: int) -> pa.Table:
     contract = history.contract(spec.table)
 
-    def day(instant: exp.Expression) -> str:
+    def day(instant: exp.Expr) -> str:
         shifted = f"{instant.sql(dialect='duckdb')} - to_microseconds({time_of_day})"
         return f"epoch_us(date_trunc('day', {shifted})) + {time_of_day}"
 

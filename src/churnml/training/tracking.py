@@ -165,6 +165,7 @@ def log(database: Path, experiment: str, entry: Entry) -> Run:
     TrainingError
         If the store cannot be written.
     """
+    _quieten()
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
@@ -196,9 +197,7 @@ def open_store(database: Path) -> MlflowClient:
     mlflow.tracking.MlflowClient
         Bound to that file, whatever the environment names as MLflow's store.
     """
-    # Read when mlflow is first imported; what the user has set himself stays.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    _quieten()
     database.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         # MLflow 3.17 maps a relation in a way that SQLAlchemy 2.1 deprecates.
@@ -236,6 +235,12 @@ def revision(root: Path) -> dict[str, str]:
         return {}
     changed = ask("status", "--porcelain", "--untracked-files=no", "--", ".")
     return {"mlflow.source.git.commit": commit, "git.changed": str(bool(changed)).lower()}
+
+
+def _quieten() -> None:
+    """Set what mlflow reads when it is first imported; what the user has set himself stays."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 
 def _url(database: Path) -> str:
