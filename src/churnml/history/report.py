@@ -223,14 +223,14 @@ def _parts(report: Report, quarantine: Path | None) -> Iterator[RenderableType]:
 def _overview(report: Report) -> RenderableType:
     from rich.table import Table
 
-    shown = Table(title=f"History observed until {report.observed_until:%Y-%m-%d %H:%M:%S} UTC")
-    shown.add_column("table")
+    title = f"History observed until {report.observed_until:%Y-%m-%d %H:%M:%S} UTC"
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    shown.add_column("table", no_wrap=True)
     for name in ("rows", "clean", "set aside", "accounts"):
-        shown.add_column(name, justify="right")
-    shown.add_column("from")
-    shown.add_column("to")
-    shown.add_column("age", justify="right")
-    shown.add_column("source", overflow="fold")
+        shown.add_column(name, justify="right", no_wrap=True)
+    shown.add_column("from", no_wrap=True)
+    shown.add_column("to", no_wrap=True)
+    shown.add_column("age", justify="right", no_wrap=True)
     for table in report.tables:
         span = table.span
         shown.add_row(
@@ -242,7 +242,6 @@ def _overview(report: Report) -> RenderableType:
             f"{span.first:%Y-%m-%d}" if span.first else "–",
             f"{span.last:%Y-%m-%d}" if span.last else "–",
             "–" if span.age_days is None else f"{span.age_days:.1f} d",
-            table.origin,
         )
     return shown
 
@@ -251,7 +250,8 @@ def _findings(table: TableReport) -> RenderableType:
     from rich.markup import escape
     from rich.table import Table
 
-    shown = Table(title=f"Faults of {table.name}", title_justify="left")
+    title = f"\nFaults of {table.name}, from {escape(table.origin)}"
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
     for name in ("fault", "column"):
         shown.add_column(name)
     for name in ("rows", "share"):
