@@ -108,7 +108,7 @@ def _transferred(
     rng: np.random.Generator,
 ) -> Ints:
     """When transfers arrive: by habit, later from the unhappy and after a dispute, some very."""
-    habit = 0.45 * scene.cohort.sluggish[account] - 0.12 * felt
+    habit = 0.45 * scene.cohort.sluggish[account] - 0.2 * felt
     days = 20.0 * np.exp(habit + rng.normal(0.0, 0.35, account.size)) + 25.0 * disputes
     days = np.where(rng.random(account.size) < 0.04, days + 40.0, days)
     return issued + (days * DAY).astype(np.int64)

@@ -114,7 +114,7 @@ def _reactions(
     scene: Scene, account: Ints, day: Ints, sent: Ints, template: Ints, rng: np.random.Generator
 ) -> tuple[Ints, Ints, Ints]:
     size = scene.cohort.size
-    felt = 0.35 * scene.feeling(account, day) + rng.normal(0.0, 0.7, size)[account]
+    felt = 0.5 * scene.feeling(account, day) + rng.normal(0.0, 0.7, size)[account]
     tracked = rng.random(size)[account] >= UNTRACKED
 
     def happens(odds: Floats) -> Flags:

@@ -88,8 +88,8 @@ def _recommendations(
     felt = scene.feeling(account, day)
     sent = scene.instants(account, day, rng)
     kind = rng.normal(0.0, 0.6, cohort.size)[account]  # some always tick a high number
-    score = np.clip(np.round(7.6 + 1.3 * felt + kind + rng.normal(0.0, 1.7, day.size)), 0, 10)
-    answers: Flags = rng.random(day.size) < 1.0 / (1.0 + np.exp(0.9 - 0.35 * felt))
+    score = np.clip(np.round(7.6 + 1.5 * felt + kind + rng.normal(0.0, 1.5, day.size)), 0, 10)
+    answers: Flags = rng.random(day.size) < 1.0 / (1.0 + np.exp(0.8 - 0.35 * felt))
     lag = (rng.exponential(1.8 * DAY, day.size)).astype(np.int64) + 60_000_000
     responded = np.where(answers, sent + lag, NEVER)
     return account, sent, contact, responded, np.where(answers, score, np.nan)

@@ -105,7 +105,7 @@ def _openings(scene: Scene, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]
     weeks = clock.start + 7 * np.arange(clock.weeks)
     young = (weeks - cohort.joined[:, None]) < 60
     broken = mood.shocks["incident"] | mood.shocks["outage"]
-    anger = 1.0 + 0.25 * np.maximum(-mood.satisfaction, 0.0)
+    anger = 1.0 + 0.4 * np.maximum(-mood.satisfaction, 0.0)
     account, day = scene.happenings(rate * anger * (1.0 + 1.2 * young) + 0.5 * broken, rng)
     share = np.array([share for _, share, _ in CATEGORIES])
     category = rng.choice(share.size, size=day.size, p=share)
@@ -149,7 +149,7 @@ def _ratings(
     """Who rates and how; the delighted and the angry answer more often than the rest."""
     slow = np.log1p(np.nan_to_num(hours) / 24.0)
     score = np.clip(
-        np.round(4.2 + 0.5 * felt - 0.25 * slow + rng.normal(0.0, 0.9, felt.size)), 1, 5
+        np.round(4.2 + 0.6 * felt - 0.25 * slow + rng.normal(0.0, 0.9, felt.size)), 1, 5
     )
     answers = rng.random(felt.size) < np.where(np.abs(score - 3.4) > 1.5, 0.36, 0.20)
     rates: Flags = answers & (resolved != NEVER)

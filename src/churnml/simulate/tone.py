@@ -10,7 +10,7 @@ from churnml.simulate.world import Floats, Ints
 
 # Satisfaction, with the noise of the day, below which the next worse tone is struck.
 EDGES = np.array([0.9, -0.7, -1.9, -2.9])
-NOISE = 1.1
+NOISE = 0.9
 MISLABELLED = 0.10
 
 

@@ -87,7 +87,7 @@ def _swing(scene: Scene, machine: Flags, rng: np.random.Generator) -> Floats:
     """Log of the activity relative to habit: mood, workload, pauses, onboarding, notice."""
     clock, cohort = scene.clock, scene.cohort
     shape = (cohort.size, clock.weeks)
-    felt = np.where(machine, 0.05, 0.26)[:, None] * scene.mood.satisfaction
+    felt = np.where(machine, 0.08, 0.50)[:, None] * scene.mood.satisfaction
     load = _lingering(rng.normal(0.0, 0.15, shape), 0.92)
     growth = rng.normal(0.04, 0.18, cohort.size)[:, None] * np.arange(clock.weeks) / WEEKS_A_YEAR
     # Projects end and people go on holiday: a pause that means nothing.
@@ -140,7 +140,7 @@ def _kinds(
 
 def _actors(scene: Scene, account: Ints, day: Ints, kind: Ints, rng: np.random.Generator) -> Ints:
     felt = scene.feeling(account, day)
-    breadth = 1.0 / (1.0 + np.exp(-0.6 - 0.6 * felt))
+    breadth = 1.0 / (1.0 + np.exp(-0.6 - 0.9 * felt))
     who = scene.people.someone(account, day, breadth, rng)
     return np.where((kind == API) | (rng.random(day.size) < 0.04), -1, who)
 
@@ -159,6 +159,6 @@ def _quantities(
     first = scene.contract.seats[account, 0]
     monthly = filled[account] * EVENTS_PER_SEAT * first**0.6 * seats**0.4
     a_row = monthly / np.maximum(habit[account] * 22.0, 1.0)
-    noise = rng.normal(0.08 * scene.feeling(account, day), 0.6)
+    noise = rng.normal(0.15 * scene.feeling(account, day), 0.6)
     volume = np.maximum(np.round(a_row * np.exp(noise)), 1.0)
     return np.where(rng.random(day.size) < 0.01, np.nan, volume)

@@ -54,8 +54,8 @@ class Tier:
 
 
 TIERS = (
-    Tier("starter", 0.29, (180.0, 990.0), 0.90, 2, 0.30, 0.05, 0.010, 0.035, 0.35),
-    Tier("professional", 0.32, (1_010.0, 9_900.0), 0.55, 4, 0.40, 0.09, 0.020, 0.07, 0.15),
+    Tier("starter", 0.29, (180.0, 990.0), 0.90, 2, 0.30, 0.08, 0.010, 0.045, 0.35),
+    Tier("professional", 0.32, (1_010.0, 9_900.0), 0.55, 4, 0.40, 0.13, 0.020, 0.07, 0.15),
     Tier("business", 0.25, (10_100.0, 49_500.0), 0.12, 6, 0.50, 0.17, 0.12, 0.13, 0.00),
     Tier("enterprise", 0.09, (50_500.0, 99_000.0), 0.02, 9, 0.58, 0.28, 0.25, 0.22, -0.25),
     Tier("vip", 0.05, (101_000.0, 600_000.0), 0.00, 12, 0.65, 0.40, 0.45, 0.32, -0.50),
@@ -142,16 +142,16 @@ class World:
     tiers: tuple[Tier, ...] = TIERS
     shocks: tuple[Shock, ...] = SHOCKS
     existing: float = 0.62
-    fit_spread: float = 0.65
+    fit_spread: float = 0.55
     reversion: float = 0.05
-    volatility: float = 0.20
+    volatility: float = 0.23
     memory: float = 0.12
-    level: float = 1.10
+    level: float = 1.35
     fall: float = 0.50
-    frailty: float = 0.45
-    annual: float = -2.30
-    monthly: float = -4.75
-    midterm: float = -7.30
+    frailty: float = 0.30
+    annual: float = -2.45
+    monthly: float = -4.95
+    midterm: float = -7.50
     price: float = 0.45
     tenure: float = -0.25
     card_failure: float = 0.03
