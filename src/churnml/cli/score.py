@@ -13,7 +13,7 @@ from churnml.cli.options import AsJson, ProjectFolder, open_project, recipe_name
 
 if TYPE_CHECKING:
     from churnml.project import Project
-    from churnml.serving.scorer import Scored, ScoreList
+    from churnml.serving.scores import Scored, ScoreList
     from churnml.training.bundle import Bundle
 
 
@@ -41,6 +41,10 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score every current account and show the riskiest with their reasons."""
+    from churnml.errors import ConfigError
+
+    if output is not None and output.suffix not in {".parquet", ".csv"}:
+        raise ConfigError(f"--output {output}: expected a name that ends in .parquet or .csv.")
     there = open_project(project)
     name = recipe_name(there, recipe)
     with console.progress() as bar:
@@ -59,18 +63,16 @@ def score(
 def _scores(
     project: Project, bundle: Bundle, as_of: datetime | None, table: Path | None, bar: console.Bar
 ) -> ScoreList:
-    from churnml import flat
     from churnml.errors import ConfigError
     from churnml.labels import ColumnLabel
-    from churnml.serving.scorer import label_of, score_flat, score_history
+    from churnml.serving.scorer import label_of, read_flat, score_flat, score_history
     from churnml.training.tables import open_history
 
     spec = label_of(bundle)
     if isinstance(spec, ColumnLabel):
         if as_of is not None:
             raise ConfigError("--as-of needs history; this recipe scores a flat table.")
-        text = [spec.id] if spec.id is not None else []
-        rows = flat.read(table if table is not None else project.root / spec.file, text=text)
+        rows = read_flat(bundle, table if table is not None else project.root / spec.file)
         return score_flat(bundle, rows, progress=bar.share)
     if table is not None:
         raise ConfigError("--table is for flat tables; this recipe scores the accounts of history.")
@@ -88,28 +90,36 @@ def _write(found: ScoreList, path: Path) -> Path:
     import pyarrow.parquet
 
     from churnml.errors import ConfigError
+    from churnml.history.store import workplace
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.part")
-    if path.suffix == ".parquet":
-        pyarrow.parquet.write_table(found.table(), beside)
-    elif path.suffix == ".csv":
-        pyarrow.csv.write_csv(found.table(), beside)
-    else:
-        raise ConfigError(f"--output {path}: expected a name that ends in .parquet or .csv.")
-    beside.replace(path)
+    write = pyarrow.csv.write_csv if path.suffix == ".csv" else pyarrow.parquet.write_table
+    try:
+        with workplace(path) as work:
+            write(found.table(), work / path.name)
+            (work / path.name).replace(path)
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be written: {error.strerror or error}. Name another file with "
+            "--output, or grant access."
+        ) from error
     return path
 
 
 def _show(found: ScoreList, path: Path, top: int) -> None:
     from rich.table import Table
+    from rich.text import Text
 
     out = console.stdout()
     when = f" as of {found.cutoff:%Y-%m-%d %H:%M} UTC" if found.cutoff is not None else ""
     counts = _by_tier(found)
+    accounts = len({item.account_id for item in found.scores})
+    whom = (
+        f"{accounts:,} accounts"
+        if accounts == len(found.scores)
+        else (f"{len(found.scores):,} rows of {accounts:,} accounts")
+    )
     out.print(
-        f"{len(found.scores):,} accounts scored{when}: "
-        + ", ".join(f"{count:,} {tier}" for tier, count in counts.items())
+        f"{whom} scored{when}: " + ", ".join(f"{count:,} {tier}" for tier, count in counts.items())
     )
     table = Table(box=None, pad_edge=False)
     table.add_column("account", no_wrap=True)
@@ -119,15 +129,16 @@ def _show(found: ScoreList, path: Path, top: int) -> None:
     table.add_column("because")
     for item in found.scores[:top]:
         arr = "" if item.arr is None else f"{item.arr:,.0f}"
-        table.add_row(item.account_id, f"{item.probability:.0%}", item.tier, arr, _because(item))
+        name = Text(item.account_id)  # an account's name is no markup
+        table.add_row(name, f"{item.probability:.0%}", item.tier, arr, Text(_because(item)))
     out.print(table)
     out.print(f"all scores: {path}", style="dim", highlight=False, soft_wrap=True)
 
 
 def _because(item: Scored) -> str:
     """Tell the three heaviest reasons that raise the risk."""
-    raising = [reason for reason in item.reasons if reason.contribution > 0][:3]
-    return "\n".join(f"+{reason.contribution:.2f} {reason.sentence}" for reason in raising)
+    told = (f"+{reason.contribution:.2f} {reason.sentence}" for reason in item.raising[:3])
+    return "\n".join(told)
 
 
 def _by_tier(found: ScoreList) -> dict[str, int]:
@@ -143,8 +154,12 @@ def _document(found: ScoreList, path: Path, top: int) -> dict[str, Any]:
     return {
         "cutoff": found.cutoff.isoformat() if found.cutoff is not None else None,
         "bundle": found.bundle.id,
-        "accounts": len(found.scores),
+        "rows": len(found.scores),
+        "accounts": len({item.account_id for item in found.scores}),
         "tiers": _by_tier(found),
         "file": str(path),
-        "riskiest": [asdict(item) for item in found.scores[:top]],
+        "riskiest": [
+            {**asdict(item), "cutoff": item.cutoff and item.cutoff.isoformat()}
+            for item in found.scores[:top]
+        ],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from churnml.cli.options import AsJson, ProjectFolder, open_project, recipe_name
 
 if TYPE_CHECKING:
     from churnml.backtest.metrics import Evaluation, Interval
+    from churnml.splits import Split
     from churnml.training.workflow import Trained
 
 SHOWN = {
@@ -52,39 +54,61 @@ def train(
 def _show(trained: Trained, name: str) -> None:
     from rich.table import Table
 
-    out, tested, sheet = console.stdout(), trained.tested, trained.prepared.sheet
-    evaluation = tested.evaluation
-    left_out = sum(sheet["dropped"].values())
+    out, tested, table = console.stdout(), trained.tested, trained.prepared.table
+    evaluation, sheet = tested.evaluation, trained.prepared.sheet
     out.print(
-        f"{name}: {sheet['rows']:,} rows of {evaluation.accounts:,} tested accounts, "
-        f"{len(trained.prepared.table.features)} features; {left_out:,} candidates left out"
+        f"{name}: {sheet['rows']:,} rows to learn from, {sheet['churned']:,} churned; "
+        f"{sheet['accounts']:,} accounts, {len(table.features)} features"
     )
+    for reason, count in sheet["dropped"].items():
+        if count:
+            out.print(f"  {count:,} left out: {reason}")
+    if omitted := sheet.get("omitted"):
+        out.print(
+            f"  {len(omitted)} features left out, {omitted[0]['feature']} as history has "
+            f"{omitted[0]['why']}"
+        )
     how = "out of time" if tested.out_of_time else "on held-out accounts, not out of time"
-    title = f"Tested {how}: {evaluation.rows:,} rows, {evaluation.positives:,} churned"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    table.add_column("")
-    table.add_column("value", justify="right")
-    table.add_column(f"{evaluation.level:.0%} interval", justify="right")
+    title = (
+        f"Tested {how}: {evaluation.rows:,} rows of {evaluation.accounts:,} accounts, "
+        f"{evaluation.positives:,} churned"
+    )
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    shown.add_column("")
+    shown.add_column("value", justify="right")
+    shown.add_column(f"{evaluation.level:.0%} interval", justify="right")
     for key, words in SHOWN.items():
         found = evaluation.metrics[key]
-        table.add_row(words, f"{found.value:.3f}", _range(found))
+        shown.add_row(words, _figure(found.value), _range(found))
     if tested.unseen_evaluation is not None:
         unseen = tested.unseen_evaluation.metrics["auc"]
-        table.add_row(
+        shown.add_row(
             f"AUC, {tested.unseen_evaluation.accounts:,} accounts never trained on",
-            f"{unseen.value:.3f}",
+            _figure(unseen.value),
             _range(unseen),
         )
     if tested.recency is not None:
         gain = tested.recency.difference
-        table.add_row("AUC of recency alone", f"{tested.recency.second:.3f}", "")
-        table.add_row("AUC gained over it", f"{gain.value:+.3f}", _range(gain))
-    out.print(table)
+        shown.add_row("AUC of recency alone", _figure(tested.recency.second), "")
+        shown.add_row("AUC gained over it", _figure(gain.value, "+"), _range(gain))
+    out.print(shown)
+    purged = sum(parted.purged for parted in tested.splits)
+    if purged:
+        out.print(
+            f"{purged:,} times a row did not teach a tested model, as its label was not yet known.",
+            style="dim",
+        )
     out.print("Intervals resample accounts, not rows.", style="dim")
     out.print(f"bundle {trained.bundle.id[:12]}  run {trained.run.id}")
 
 
+def _figure(value: float, sign: str = "") -> str:
+    return f"{value:{sign}.3f}" if math.isfinite(value) else "–"
+
+
 def _range(found: Interval) -> str:
+    if not math.isfinite(found.low):
+        return "–"
     return f"{found.low:.3f} to {found.high:.3f}"
 
 
@@ -95,6 +119,7 @@ def _document(trained: Trained) -> dict[str, Any]:
         "folder": str(trained.bundle.folder),
         "run": trained.run.id,
         "out_of_time": tested.out_of_time,
+        "splits": [_split(parted) for parted in tested.splits],
         "tested": _evaluation(tested.evaluation),
         "unseen": _evaluation(tested.unseen_evaluation) if tested.unseen_evaluation else None,
         "recency": None,
@@ -103,8 +128,8 @@ def _document(trained: Trained) -> dict[str, Any]:
     if tested.recency is not None:
         gain = tested.recency.difference
         document["recency"] = {
-            "auc": tested.recency.second,
-            "gained": {"value": gain.value, "low": gain.low, "high": gain.high},
+            "auc": _number(tested.recency.second),
+            "gained": _interval(gain),
         }
     return document
 
@@ -114,8 +139,24 @@ def _evaluation(evaluation: Evaluation) -> dict[str, Any]:
         "rows": evaluation.rows,
         "accounts": evaluation.accounts,
         "churned": evaluation.positives,
-        "metrics": {
-            name: {"value": found.value, "low": found.low, "high": found.high}
-            for name, found in evaluation.metrics.items()
-        },
+        "metrics": {name: _interval(found) for name, found in evaluation.metrics.items()},
+    }
+
+
+def _interval(found: Interval) -> dict[str, float | None]:
+    return {"value": _number(found.value), "low": _number(found.low), "high": _number(found.high)}
+
+
+def _number(value: float) -> float | None:
+    """Give a figure that JSON knows; none where it does not exist."""
+    return value if math.isfinite(value) else None
+
+
+def _split(parted: Split) -> dict[str, Any]:
+    return {
+        "test_from": parted.test_from.isoformat() if parted.test_from is not None else None,
+        "fit": len(parted.fit),
+        "validation": len(parted.validation),
+        "test": len(parted.test),
+        "purged": parted.purged,
     }

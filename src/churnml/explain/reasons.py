@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from churnml.features.catalogue import Catalogue, Feature
 
 UNKNOWN = "unknown"
-Value = float | str | None
+Value = float | bool | str | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def reasons(
         Each feature's share of the calibrated log-odds, without the base.
     features : tuple of str
         Their names.
-    row : mapping of str to float, str or None
+    row : mapping of str to float, bool, str or None
         The account's values.
     catalogue : Catalogue, optional
         Families and sentences; without one, each column stands for itself.
@@ -128,7 +128,7 @@ def sentence_of(feature: Feature, row: Mapping[str, Value], catalogue: Catalogue
     ----------
     feature : Feature
         What to tell.
-    row : mapping of str to float, str or None
+    row : mapping of str to float, bool, str or None
         The account's values; those it lacks are told as unknown.
     catalogue : Catalogue
         The units of other features that the sentence names.
@@ -154,7 +154,7 @@ def show(value: Value, unit: str) -> str:
 
     Parameters
     ----------
-    value : float, str or None
+    value : float, bool, str or None
         The value.
     unit : str
         Its unit: shares become per cent, large numbers are grouped, small ones keep a decimal.
@@ -163,6 +163,8 @@ def show(value: Value, unit: str) -> str:
         return UNKNOWN
     if isinstance(value, str):
         return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if unit == "share":
         return f"{value:.0%}"
     if float(value).is_integer() or abs(value) >= 100:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,11 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from churnml.errors import DataError
+from churnml.errors import DataError, LabelError
 from churnml.features.catalogue import Catalogue, Omission
 from churnml.features.engine import compute
-from churnml.features.facts import compile_catalogue
+from churnml.features.facts import Program, compile_catalogue
 from churnml.history.asof import History
+from churnml.history.store import workplace
 from churnml.history.tables import ACCOUNT_ID
 
 CUTOFF = "cutoff"
@@ -95,7 +95,7 @@ class ColumnSheet:
     missing : float
         Share of rows without a value.
     minimum, mean, maximum : float, optional
-        Of the values; None for strings or where there are none.
+        Of the finite values; None for strings or where there are none.
     outside : int
         Values outside the range that the catalogue expects.
     """
@@ -140,12 +140,44 @@ def build_table(
     -------
     TrainingTable
         Read back from the file.
+
+    Raises
+    ------
+    LabelError
+        If there is no pair.
+    FeatureError
+        If a feature cannot be computed.
     """
+    if not labels.num_rows:
+        raise LabelError(f"{path}: no account at any cutoff is labelled; there is no table.")
     program = compile_catalogue(catalogue, history.contracts)
     labels = labels.select([name for name in META if name in labels.column_names])
     labels = labels.sort_by([(ACCOUNT_ID, "ascending"), (CUTOFF, "ascending")])
     cutoffs = labels[CUTOFF].cast(pa.int64()).to_numpy()
     accounts = labels[ACCOUNT_ID].to_pylist()
+    metadata = _metadata(catalogue, program, fingerprints)
+    with workplace(path) as work:
+        beside = work / path.name
+        writer = None
+        try:
+            for rows in compute(history, program, accounts, cutoffs, progress=progress):
+                part = labels.take(pa.array(rows.positions))
+                for name in catalogue.columns:
+                    part = part.append_column(name, rows.columns[name])
+                part = part.replace_schema_metadata(metadata)
+                writer = writer or pq.ParquetWriter(beside, part.schema, compression="zstd")
+                writer.write_table(part)
+        finally:
+            if writer is not None:
+                writer.close()
+        table = read_table(beside)
+        beside.replace(path)
+    return table
+
+
+def _metadata(
+    catalogue: Catalogue, program: Program, fingerprints: Fingerprints
+) -> dict[bytes, bytes]:
     described = {
         "format": _FORMAT,
         "features": list(catalogue.columns),
@@ -158,23 +190,7 @@ def build_table(
         "families": {name: catalogue.get(name).family for name in catalogue.columns},
         "fingerprints": asdict(fingerprints),
     }
-    metadata = {_SCHEMA_KEY: json.dumps(described, sort_keys=True).encode()}
-    beside = path.with_suffix(f".{os.getpid()}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    writer = None
-    try:
-        for rows in compute(history, program, accounts, cutoffs, progress=progress):
-            part = labels.take(pa.array(rows.positions))
-            for name in catalogue.columns:
-                part = part.append_column(name, rows.columns[name])
-            part = part.replace_schema_metadata(metadata)
-            writer = writer or pq.ParquetWriter(beside, part.schema, compression="zstd")
-            writer.write_table(part)
-    finally:
-        if writer is not None:
-            writer.close()
-    beside.replace(path)
-    return read_table(path)
+    return {_SCHEMA_KEY: json.dumps(described, sort_keys=True).encode()}
 
 
 def read_table(path: Path) -> TrainingTable:
@@ -198,12 +214,10 @@ def read_table(path: Path) -> TrainingTable:
     try:
         frame = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(
-            f"{path}: not a training table: {error}. Train again to build it."
-        ) from error
+        raise DataError(f"{path}: not a training table: {error}. Remove it and train.") from error
     described = json.loads((frame.schema.metadata or {}).get(_SCHEMA_KEY, b"{}"))
     if described.get("format") != _FORMAT:
-        raise DataError(f"{path}: not a training table of this version. Train again to build it.")
+        raise DataError(f"{path}: not a training table of this version. Remove it and train.")
     return TrainingTable(
         frame=frame.sort_by([(CUTOFF, "ascending"), (ACCOUNT_ID, "ascending")]),
         features=tuple(described["features"]),
@@ -240,14 +254,19 @@ def _sheet(name: str, table: TrainingTable, catalogue: Catalogue) -> ColumnSheet
             | (values > (np.inf if high is None else high))
         ).sum()
     )
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return ColumnSheet(
+            name, feature.family, feature.entry.unit, missing, None, None, None, outside
+        )
     return ColumnSheet(
         name,
         feature.family,
         feature.entry.unit,
         missing,
-        float(values.min()),
-        float(values.mean()),
-        float(values.max()),
+        float(finite.min()),
+        float((finite / finite.size).sum()),  # the sum itself may be too large for a float
+        float(finite.max()),
         outside,
     )
 

@@ -1,18 +1,20 @@
-"""Scoring with a bundle: probability, risk tier and reasons of accounts at one cutoff."""
+"""Scoring with a bundle: probability, risk tier and reasons of accounts."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from churnml.actions.tiers import RiskTier, RiskTiers
+from churnml import flat
+from churnml.actions.tiers import RiskTiers
 from churnml.config import parse
-from churnml.errors import BundleError, DataError
-from churnml.explain.reasons import Reason, Value, reasons
+from churnml.errors import BundleError, DataError, nearest
+from churnml.explain.reasons import Value, reasons
 from churnml.features.catalogue import Catalogue
 from churnml.features.engine import compute
 from churnml.features.facts import compile_catalogue
@@ -20,8 +22,10 @@ from churnml.features.snapshot import from_snapshot
 from churnml.history.asof import History
 from churnml.history.tables import ACCOUNT_ID
 from churnml.labels import ColumnLabel, HistorySpec, population
+from churnml.serving.scores import Scored, ScoreList
 from churnml.training.bundle import Bundle
 from churnml.training.recipes import Recipe
+from churnml.training.tables import catalogue_fingerprint, plain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,77 +37,12 @@ Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class Scored:
-    """One account's score.
+class _Asked:
+    """Of whom scores are asked, row by row."""
 
-    Parameters
-    ----------
-    account_id : str
-        The account.
-    probability : float
-        Calibrated probability of churn in the label's window.
-    tier : RiskTier
-        The band it falls in.
-    arr : float or None
-        Annual recurring revenue at the cutoff.
-    log_odds, base : float
-        Calibrated log-odds, and what they would be if nothing were known of the account.
-    reasons : tuple of Reason
-        Every family's share; with `base` they add up to `log_odds`.
-    """
-
-    account_id: str
-    probability: float
-    tier: RiskTier
-    arr: float | None
-    log_odds: float
-    base: float
-    reasons: tuple[Reason, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class ScoreList:
-    """Scores of all accounts in the population, the riskiest first.
-
-    Parameters
-    ----------
-    cutoff : datetime or None
-        As of when, UTC; none for a flat table.
-    bundle : Bundle
-        What scored.
-    scores : tuple of Scored
-        By probability, falling; equal ones by account.
-    """
-
-    cutoff: dt.datetime | None
-    bundle: Bundle
-    scores: tuple[Scored, ...]
-
-    def table(self) -> pa.Table:
-        """The scores as one table, a row an account, with its three heaviest reasons."""
-        columns: dict[str, list[Any]] = {
-            ACCOUNT_ID: [s.account_id for s in self.scores],
-            "probability": [s.probability for s in self.scores],
-            "tier": [s.tier.value for s in self.scores],
-            "arr": [s.arr for s in self.scores],
-            "arr_at_risk": [None if s.arr is None else s.arr * s.probability for s in self.scores],
-            "log_odds": [s.log_odds for s in self.scores],
-            "base": [s.base for s in self.scores],
-        }
-        schema = [
-            (name, pa.string() if name in {ACCOUNT_ID, "tier"} else pa.float64())
-            for name in columns
-        ]
-        table = pa.table(columns, schema=pa.schema(schema))
-        for place in range(3):
-            told = [
-                s.reasons[place].sentence if place < len(s.reasons) else None for s in self.scores
-            ]
-            table = table.append_column(f"reason_{place + 1}", pa.array(told, pa.string()))
-        count = len(self.scores)
-        when = pa.array([self.cutoff] * count, pa.timestamp("us"))
-        table = table.append_column("cutoff", when)
-        return table.append_column("bundle", pa.array([self.bundle.id] * count, pa.string()))
+    accounts: Sequence[str]
+    cutoffs: Sequence[dt.datetime | None]
+    arr: Sequence[float | None]
 
 
 def score_history(
@@ -136,51 +75,62 @@ def score_history(
     Raises
     ------
     BundleError
-        If the bundle was trained on a flat table, or needs what this history lacks.
+        If the bundle was trained on a flat table, or on features that this history, or the code of
+        custom features, no longer gives.
     DataError
-        If the cutoff lies beyond what was observed.
+        If the cutoff lies beyond what was observed, or has a time zone.
     """
     spec = label_of(bundle)
     if isinstance(spec, ColumnLabel):
         raise BundleError(f"{bundle.folder}: trained on a flat table; it cannot score history.")
-    when = history.observed_until if cutoff is None else cutoff
-    if when > history.observed_until:
-        raise DataError(
-            f"cutoff {when:%Y-%m-%d %H:%M} lies after the end of observation, "
-            f"{history.observed_until:%Y-%m-%d %H:%M}: recent events would look absent. "
-            "Bring newer sources, or score as of an earlier time."
-        )
-    where = f"{bundle.folder}: catalogue"
-    catalogue, omitted = from_snapshot(bundle.manifest.catalogue, where).available(
-        history.contracts
-    )
-    if omitted:
-        raise BundleError(
-            f"{bundle.folder}: needs {omitted[0].feature!r}, which this history cannot give: "
-            f"{omitted[0].why}. Bring that source back, or train again without it."
-        )
+    when = _observed(history, cutoff)
+    catalogue = _catalogue(bundle, history)
     people = population(history, spec, when)
+    if not people.num_rows:
+        return ScoreList(when, bundle, ())
     accounts = people[ACCOUNT_ID].to_pylist()
-    program = compile_catalogue(catalogue, history.contracts)
-    instants = people["cutoff"].cast(pa.int64()).to_numpy()
     parts = [
         rows.columns.append_column("_place", pa.array(rows.positions))
         for rows in compute(
             history,
-            program,
+            compile_catalogue(catalogue, history.contracts),
             accounts,
-            instants,
+            people["cutoff"].cast(pa.int64()).to_numpy(),
             progress=lambda done, total: progress("features", done / total),
         )
     ]
-    if not parts:
-        return ScoreList(when, bundle, ())
     features = pa.concat_tables(parts).sort_by("_place").drop_columns(["_place"])
-    return ScoreList(
-        when,
-        bundle,
-        _scored(bundle, accounts, features, people["arr"].to_pylist(), catalogue, progress),
-    )
+    asked = _Asked(accounts, [when] * len(accounts), people["arr"].to_pylist())
+    return ScoreList(when, bundle, _scored(bundle, asked, features, catalogue, progress))
+
+
+def read_flat(bundle: Bundle, path: Path) -> pa.Table:
+    """Read a flat table to score, with each column as the bundle knows it.
+
+    What a file's columns hold is inferred. A category whose values happen to look like numbers in
+    this file, or an identifier such as ``007``, is read as the text in it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Trained on such a table.
+    path : Path
+        CSV or Parquet.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing or cannot be read.
+    """
+    spec = label_of(bundle)
+    wanted = set(bundle.model.encoding.codes)
+    if isinstance(spec, ColumnLabel) and spec.id is not None:
+        wanted.add(spec.id)
+    rows = plain(flat.read(path))
+    text = [name for name in rows.column_names if name in wanted]
+    if all(pa.types.is_string(rows.schema.field(name).type) for name in text):
+        return rows
+    return plain(flat.read(path, text=text))
 
 
 def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreList:
@@ -191,37 +141,41 @@ def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreLi
     bundle : Bundle
         Trained on such a table.
     rows : pyarrow.Table
-        Every feature; other columns than those, the label's, id, time and ARR are refused by name.
+        Every feature, and the column that names accounts if the label has one; time and ARR as
+        well, where they are known. Further columns are not read.
     progress : callable
         Told what is being done and the share that is done.
+
+    Returns
+    -------
+    ScoreList
+        Every row, the riskiest first; empty where there is none.
 
     Raises
     ------
     BundleError
         If the bundle was not trained on a flat table, or a column is missing or of another kind.
+    DataError
+        If a row names no account, or times or ARR cannot be read.
     """
     spec = label_of(bundle)
     if not isinstance(spec, ColumnLabel):
         raise BundleError(f"{bundle.folder}: trained on history; it cannot score a flat table.")
-    missing = [name for name in bundle.features if name not in rows.column_names]
+    needed = bundle.features if spec.id is None else (spec.id, *bundle.features)
+    missing = [name for name in needed if name not in rows.column_names]
     if missing:
         raise BundleError(
-            f"the table lacks {len(missing)} of the bundle's {len(bundle.features)} features: "
-            f"{', '.join(missing[:8])}. Add these columns; null where a value is not known."
+            f"the table lacks {len(missing)} of the {len(needed)} columns that the bundle needs: "
+            f"{', '.join(map(repr, missing[:8]))}.{nearest(missing[0], rows.column_names)} "
+            "Add them; null where a value is not known."
         )
-    if spec.id is not None and spec.id not in rows.column_names:
-        raise BundleError(f"the table has no column {spec.id!r}, which names the accounts.")
-    width = len(str(max(rows.num_rows - 1, 0)))
-    accounts = (
-        [f"row-{row:0{width}d}" for row in range(rows.num_rows)]
-        if spec.id is None
-        else rows[spec.id].cast(pa.string()).to_pylist()
+    asked = _Asked(
+        _accounts(rows, spec.id),
+        _values(rows, spec.time, pa.timestamp("us")),
+        _values(rows, spec.arr, pa.float64()),
     )
-    arr = [None] * rows.num_rows
-    if spec.arr is not None and spec.arr in rows.column_names:
-        arr = rows[spec.arr].cast(pa.float64()).to_pylist()
     features = rows.select(list(bundle.features))
-    return ScoreList(None, bundle, _scored(bundle, accounts, features, arr, None, progress))
+    return ScoreList(None, bundle, _scored(bundle, asked, features, None, progress))
 
 
 def label_of(bundle: Bundle) -> HistorySpec | ColumnLabel:
@@ -230,11 +184,76 @@ def label_of(bundle: Bundle) -> HistorySpec | ColumnLabel:
     return parse(Recipe, content, f"{bundle.folder}: manifest").label
 
 
+def _observed(history: History, cutoff: dt.datetime | None) -> dt.datetime:
+    """Give the cutoff, or the end of observation; beyond it recent events would look absent."""
+    when = history.observed_until if cutoff is None else cutoff
+    if when.tzinfo is not None:
+        raise DataError(
+            f"cutoff {when.isoformat()} has a time zone; expected a naive time in UTC. Convert it "
+            "and drop the zone."
+        )
+    if when > history.observed_until:
+        raise DataError(
+            f"cutoff {when:%Y-%m-%d %H:%M} lies after the end of observation, "
+            f"{history.observed_until:%Y-%m-%d %H:%M}: recent events would look absent. "
+            "Bring newer sources, or score as of an earlier time."
+        )
+    return when
+
+
+def _catalogue(bundle: Bundle, history: History) -> Catalogue:
+    """Read a bundle's features, and make sure that history gives each as it did in training."""
+    trained = from_snapshot(bundle.manifest.catalogue, f"{bundle.folder}: catalogue")
+    catalogue, omitted = trained.available(history.contracts)
+    if omitted:
+        raise BundleError(
+            f"{bundle.folder}: needs {omitted[0].feature!r}, which this history cannot give: "
+            f"{omitted[0].why}. Bring that source back, or train again without it."
+        )
+    changed = [x.name for x in trained.features if catalogue.get(x.name).entry != x.entry]
+    if changed:
+        raise BundleError(
+            f"{bundle.folder}: learnt {changed[0]!r} from columns that this history no longer has; "
+            "a constant in their place would move scores. Bring the columns back, or train again "
+            "without them."
+        )
+    functions = {x.entry.function for x in trained.features if x.entry.function is not None}
+    fingerprint = bundle.manifest.training.fingerprints["catalogue"]
+    if functions and catalogue_fingerprint(trained) != fingerprint:
+        raise BundleError(
+            f"{bundle.folder}: the code of its custom features ({', '.join(sorted(functions))}) is "
+            "not the code that it was trained with. Bring that back, or train again."
+        )
+    return catalogue
+
+
+def _accounts(rows: pa.Table, name: str | None) -> list[str]:
+    if name is None:
+        width = len(str(max(rows.num_rows - 1, 0)))
+        return [f"row-{row:0{width}d}" for row in range(rows.num_rows)]
+    accounts = _values(rows, name, pa.string())
+    if nameless := accounts.count(None):
+        raise DataError(
+            f"column {name!r}, which names the accounts, is missing in {nameless} of "
+            f"{rows.num_rows} rows. Fill it, or take those rows out."
+        )
+    return accounts
+
+
+def _values(rows: pa.Table, name: str | None, wanted: pa.DataType) -> list[Any]:
+    """Read a column that the label names; nothing where a table to score does not have it."""
+    if name is None or name not in rows.column_names:
+        return [None] * rows.num_rows
+    try:
+        return list(rows[name].cast(wanted).to_pylist())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(f"column {name!r} cannot be read as {wanted}: {error}.") from error
+
+
 def _scored(
     bundle: Bundle,
-    accounts: list[str],
+    asked: _Asked,
     features: pa.Table,
-    arr: list[float | None],
     catalogue: Catalogue | None,
     progress: Progress,
 ) -> tuple[Scored, ...]:
@@ -251,14 +270,20 @@ def _scored(
             raise BundleError(f"{bundle.folder}: gave no contributions.")
         scored += [
             Scored(
-                account_id=accounts[first + place],
+                account_id=asked.accounts[first + place],
+                cutoff=asked.cutoffs[first + place],
                 probability=float(found.probability[place]),
                 tier=names[place],
-                arr=arr[first + place],
+                arr=asked.arr[first + place],
                 log_odds=float(found.log_odds[place]),
                 base=found.base,
                 reasons=reasons(shares[place], bundle.features, rows[place], catalogue),
             )
             for place in range(block.num_rows)
         ]
-    return tuple(sorted(scored, key=lambda item: (-item.probability, item.account_id)))
+    return tuple(sorted(scored, key=_order))
+
+
+def _order(item: Scored) -> tuple[float, str, str]:
+    when = item.cutoff.isoformat() if item.cutoff is not None else ""
+    return -item.probability, item.account_id, when

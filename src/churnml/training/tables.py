@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +13,13 @@ from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+import churnml
 from churnml import flat
 from churnml.errors import DataError, TrainingError, nearest
 from churnml.features.catalogue import Catalogue
+from churnml.features.engine import load_function
 from churnml.features.snapshot import keep
 from churnml.features.table import (
     META,
@@ -26,7 +31,10 @@ from churnml.features.table import (
 )
 from churnml.history.asof import History
 from churnml.history.ingestion import ingest, is_current
+from churnml.history.store import workplace
+from churnml.history.tables import ACCOUNT_ID
 from churnml.labels import ColumnLabel, label, label_column
+from churnml.locks import locked
 from churnml.project import Project
 from churnml.training.recipes import FeatureChoice, Recipe
 
@@ -70,22 +78,30 @@ def open_history(project: Project, progress: Progress) -> History:
     DataError
         If what is read now would corrupt a score.
     """
-    if not is_current(project.sources, base=project.data, into=project.history):
-        report = ingest(
-            project.sources,
-            base=project.data,
-            into=project.history,
-            quarantine=project.quarantine,
-            progress=progress,
+    # Two that read at once would take each other's folder away.
+    with locked(
+        project.var / ".history.lock", lambda: progress("waiting: history is being read", 0.0)
+    ):
+        if not is_current(project.sources, base=project.data, into=project.history):
+            _read(project, progress)
+        return History.open(project.history)
+
+
+def _read(project: Project, progress: Progress) -> None:
+    report = ingest(
+        project.sources,
+        base=project.data,
+        into=project.history,
+        quarantine=project.quarantine,
+        progress=progress,
+    )
+    refused = [item for item in report.tables if item.refused is not None]
+    if refused:
+        raise DataError(
+            "history would corrupt a score: "
+            + "; ".join(f"table {item.name!r}: {item.refused}" for item in refused)
+            + f". `churnml check` shows each fault; the rows are in {project.quarantine}."
         )
-        if not report.written:
-            refused = [item for item in report.tables if item.refused is not None]
-            raise DataError(
-                "history would corrupt a score: "
-                + "; ".join(f"table {item.name!r}: {item.refused}" for item in refused)
-                + f". `churnml check` shows each fault; the rows are in {project.quarantine}."
-            )
-    return History.open(project.history)
 
 
 def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
@@ -112,18 +128,15 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
     catalogue = keep(available, _chosen(available, recipe.features))
     fingerprints = Fingerprints(
         data=history.fingerprint,
-        catalogue=catalogue.fingerprint,
+        catalogue=catalogue_fingerprint(catalogue),
         recipe=fingerprint(recipe, "label", "cutoffs", "features"),
     )
     path = project.training / f"{recipe.name}.parquet"
-    sheet_path = path.with_suffix(".json")
-    if path.is_file() and sheet_path.is_file():
-        sheet = json.loads(sheet_path.read_text(encoding="utf-8"))
-        if sheet.get("table") == fingerprints.table:
-            return Prepared(read_table(path), catalogue, MappingProxyType(sheet), path)
+    earlier = _earlier(path, fingerprints, catalogue)
+    if earlier is not None:
+        return earlier
     progress("labels", 0.0)
     labels = label(history, recipe.label, recipe.cutoffs)
-    sheet_path.unlink(missing_ok=True)  # a sheet stands for a complete table: it goes first
     table = build_table(
         history,
         catalogue,
@@ -132,10 +145,73 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
         path,
         progress=lambda done, total: progress("features", done / total),
     )
-    sheet = data_sheet(table, catalogue, dropped=labels.dropped, omissions=omissions)
-    sheet = {"table": fingerprints.table, "recipe": recipe.name, **sheet}
-    sheet_path.write_text(json.dumps(sheet, indent=1, allow_nan=False), encoding="utf-8")
+    sheet = {
+        "table": fingerprints.table,
+        "code": _code(),
+        "recipe": recipe.name,
+        **data_sheet(table, catalogue, dropped=labels.dropped, omissions=omissions),
+    }
+    _write_sheet(path.with_suffix(".json"), sheet)
     return Prepared(table, catalogue, MappingProxyType(sheet), path)
+
+
+def _earlier(path: Path, wanted: Fingerprints, catalogue: Catalogue) -> Prepared | None:
+    """Take up a table that is there already, if it and its sheet are what would be built now."""
+    try:
+        sheet = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        if (sheet["table"], sheet["code"]) != (wanted.table, _code()):
+            return None
+        table = read_table(path)
+    except (OSError, ValueError, KeyError, TypeError, DataError):
+        return None  # missing or damaged, which building it anew mends
+    if table.fingerprints != wanted:
+        return None
+    return Prepared(table, catalogue, MappingProxyType(sheet), path)
+
+
+def _write_sheet(path: Path, sheet: Mapping[str, Any]) -> None:
+    with workplace(path) as work:
+        beside = work / path.name
+        beside.write_text(json.dumps(sheet, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        beside.replace(path)
+
+
+def catalogue_fingerprint(catalogue: Catalogue) -> str:
+    """SHA-256 of a catalogue and of the modules that its custom features are written in.
+
+    What such a module imports is not looked at.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        The features.
+
+    Raises
+    ------
+    FeatureError
+        If the function of a custom feature cannot be imported.
+    """
+    functions = {f.entry.function for f in catalogue.features if f.entry.function is not None}
+    if not functions:
+        return catalogue.fingerprint
+    digest = hashlib.sha256(catalogue.fingerprint.encode())
+    for name in sorted(functions):
+        load_function(name)
+        file = sys.modules[name.partition(":")[0]].__file__
+        digest.update(name.encode())
+        digest.update(Path(file).read_bytes() if file is not None else b"")
+    return digest.hexdigest()
+
+
+@functools.cache
+def _code() -> str:
+    """SHA-256 of the code that cuts labels and computes features; other code, other tables."""
+    package = Path(churnml.__file__).parent
+    digest = hashlib.sha256()
+    for part in ("features", "history", "labels"):
+        for module in sorted((package / part).glob("*.py")):
+            digest.update(module.read_bytes())
+    return digest.hexdigest()
 
 
 def fingerprint(recipe: Recipe, *parts: str) -> str:
@@ -165,7 +241,7 @@ def _chosen(catalogue: Catalogue, choice: FeatureChoice) -> tuple[str, ...]:
 
 def _flat(project: Project, recipe: Recipe, spec: ColumnLabel) -> Prepared:
     path = project.root / spec.file
-    rows = flat.read(path, text=[spec.id] if spec.id is not None else [])
+    rows = plain(flat.read(path, text=[spec.id] if spec.id is not None else []))
     labels = label_column(rows, spec)
     features = _flat_columns(rows, recipe.features, spec)
     taken = rows.take(labels.table["row"])
@@ -188,11 +264,29 @@ def _flat(project: Project, recipe: Recipe, spec: ColumnLabel) -> Prepared:
         "table": table.fingerprints.table,
         "recipe": recipe.name,
         "rows": frame.num_rows,
+        "accounts": pc.count_distinct(frame[ACCOUNT_ID]).as_py(),
         "churned": int(sum(frame["label"].to_pylist())),
         "dropped": dict(labels.dropped),
         "features": list(features),
     }
     return Prepared(table, None, MappingProxyType(sheet), None)
+
+
+def plain(rows: pa.Table) -> pa.Table:
+    """Turn every column of strings, however Parquet holds it, into plain strings.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        A flat table; pandas writes large strings and categories.
+    """
+    for place, field in enumerate(rows.schema):
+        held = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        text = pa.types.is_large_string(held) or pa.types.is_string_view(held)
+        wanted = pa.string() if text else held
+        if wanted != field.type:
+            rows = rows.set_column(place, field.name, rows.column(place).cast(held).cast(wanted))
+    return rows
 
 
 def _flat_columns(rows: pa.Table, choice: FeatureChoice, spec: ColumnLabel) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churnml.backtest.metrics import Comparison, Evaluation, compare, evaluate
-from churnml.errors import BundleError
+from churnml.errors import BundleError, ConfigError
 from churnml.features.snapshot import to_snapshot
-from churnml.features.table import ACCOUNT_ID, TrainingTable
+from churnml.features.table import TrainingTable
+from churnml.history.store import workplace
+from churnml.history.tables import ACCOUNT_ID
+from churnml.locks import locked
 from churnml.project import Project
 from churnml.splits import Split, final, split
 from churnml.training import bundle as bundles
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LATEST = "latest"
+_ID = 12  # digits of a bundle's SHA-256 that name its folder
 # The rule of thumb that a model has to beat: whoever has not been seen for longest leaves first.
 RECENCY = "days_since_use"
 
@@ -104,10 +107,28 @@ def train(project: Project, name: str, progress: Progress) -> Trained:
 
     Raises
     ------
+    ConfigError
+        If there is no such recipe, or the project's ``var`` cannot be written.
     ChurnMLError
         If the recipe, its data or the model do not allow it; what was there before stays.
     """
     recipe = project.recipe(name)
+    # Side by side, LightGBM is several times slower than in turn.
+    turn = locked(
+        project.var / ".training.lock", lambda: progress("waiting: another training runs", 0.0)
+    )
+    try:
+        with turn:
+            return _train(project, recipe, progress)
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename or project.var}: {error.strerror or error}. What was trained before "
+            f"stays. Training writes to {project.var}: grant access and free space there, or name "
+            "another folder as `var` under [tool.churnml.folders]."
+        ) from error
+
+
+def _train(project: Project, recipe: Recipe, progress: Progress) -> Trained:
     prepared = prepare(project, recipe, progress)
     tested = test(prepared.table, recipe, progress)
     progress("final model", 0.0)
@@ -194,32 +215,33 @@ def _write_bundle(
 ) -> Bundle:
     catalogue = to_snapshot(prepared.catalogue) if prepared.catalogue is not None else {}
     home = project.bundles / recipe.name
-    beside = home / f".new-{os.getpid()}"
-    made = bundles.write(
-        beside,
-        fitted,
-        prepared.table,
-        recipe,
-        tiers=project.tiers.model_dump(mode="json"),
-        catalogue=catalogue,
-        metrics=evaluation.metrics,
-    )
-    folder = home / made.id[:12]
-    if folder.exists():  # the same inputs gave the same bundle before
-        bundles.load(folder)
-        _remove(beside)
-    else:
-        beside.rename(folder)
-    pointer = home / f".{LATEST}-{os.getpid()}"
-    pointer.write_text(folder.name + "\n", encoding="utf-8")
-    pointer.replace(home / LATEST)
+    with workplace(home / LATEST) as work:
+        made = bundles.write(
+            work / "bundle",
+            fitted,
+            prepared.table,
+            recipe,
+            tiers=project.tiers.model_dump(mode="json"),
+            catalogue=catalogue,
+            metrics=evaluation.metrics,
+        )
+        folder = home / made.id[:_ID]
+        if not _intact(folder, made.id):
+            if folder.exists():
+                folder.rename(work / "damaged")
+            made.folder.rename(folder)
+        pointer = work / LATEST
+        pointer.write_text(folder.name + "\n", encoding="utf-8")
+        pointer.replace(home / LATEST)
     return bundles.load(folder)
 
 
-def _remove(folder: Path) -> None:
-    for file in folder.iterdir():
-        file.unlink()
-    folder.rmdir()
+def _intact(folder: Path, wanted: str) -> bool:
+    """Whether the same inputs gave this bundle before, and it is unharmed."""
+    try:
+        return folder.is_dir() and bundles.load(folder).id == wanted
+    except BundleError:
+        return False
 
 
 def latest_bundle(project: Project, name: str) -> Bundle:
@@ -237,7 +259,7 @@ def latest_bundle(project: Project, name: str) -> Bundle:
     ConfigError
         If there is no such recipe.
     BundleError
-        If it was not trained yet, or the bundle is damaged.
+        If it was not trained yet, or the bundle is damaged or altered.
     """
     project.recipe(name)
     home = project.bundles / name
@@ -249,4 +271,11 @@ def latest_bundle(project: Project, name: str) -> Bundle:
         raise BundleError(
             f"recipe {name!r} has no bundle in {home}. `churnml train {name}` makes one.{hint}"
         ) from error
-    return bundles.load(home / wanted)
+    bundle = bundles.load(home / wanted)
+    # The manifest vouches for the other files; its own hash is the folder's name.
+    if not wanted or not bundle.id.startswith(wanted):
+        raise BundleError(
+            f"{bundle.folder}: altered since it was written: its manifest's SHA-256 begins with "
+            f"{bundle.id[:_ID]}. `churnml train {name}` makes it again."
+        )
+    return bundle

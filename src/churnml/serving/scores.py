@@ -1,0 +1,120 @@
+"""Scores: what is told of an account, and of all of them as one table."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from churnml.actions.tiers import RiskTier
+from churnml.explain.reasons import Reason
+from churnml.history.tables import ACCOUNT_ID
+from churnml.training.bundle import Bundle
+
+_TOLD = 3  # reasons in a table of scores
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One account's score.
+
+    Parameters
+    ----------
+    account_id : str
+        The account.
+    cutoff : datetime or None
+        As of when, UTC; none for a flat table without times.
+    probability : float
+        Calibrated probability of churn in the label's window.
+    tier : RiskTier
+        The band it falls in.
+    arr : float or None
+        Annual recurring revenue at the cutoff.
+    log_odds, base : float
+        Calibrated log-odds, and what they would be if nothing were known of the account.
+    reasons : tuple of Reason
+        Every family's share; with `base` they add up to `log_odds`.
+    """
+
+    account_id: str
+    cutoff: dt.datetime | None
+    probability: float
+    tier: RiskTier
+    arr: float | None
+    log_odds: float
+    base: float
+    reasons: tuple[Reason, ...]
+
+    @property
+    def raising(self) -> tuple[Reason, ...]:
+        """The reasons that raise the risk, the heaviest first."""
+        return tuple(reason for reason in self.reasons if reason.contribution > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreList:
+    """Scores of all accounts in the population, or of all rows of a flat table.
+
+    Parameters
+    ----------
+    cutoff : datetime or None
+        As of when, UTC; none for a flat table, whose rows bring their own times.
+    bundle : Bundle
+        What scored.
+    scores : tuple of Scored
+        The riskiest first; equal ones by account.
+    """
+
+    cutoff: dt.datetime | None
+    bundle: Bundle
+    scores: tuple[Scored, ...]
+
+    def table(self) -> pa.Table:
+        """The scores as one table.
+
+        Returns
+        -------
+        pyarrow.Table
+            A row for each score: ``account_id``, ``cutoff``, ``probability``, ``tier``, ``arr``,
+            ``arr_at_risk`` (``arr × probability``), ``log_odds``, ``base``, then the three heaviest
+            reasons that raise the risk as ``reason_1``, ``reason_1_log_odds`` and so on, null where
+            there are fewer, and ``bundle``.
+        """
+        rows = [{**_row(item), "bundle": self.bundle.id} for item in self.scores]
+        return pa.Table.from_pylist(rows, schema=_schema())
+
+
+def _schema() -> pa.Schema:
+    fields = [
+        (ACCOUNT_ID, pa.string()),
+        ("cutoff", pa.timestamp("us")),
+        ("probability", pa.float64()),
+        ("tier", pa.string()),
+        ("arr", pa.float64()),
+        ("arr_at_risk", pa.float64()),
+        ("log_odds", pa.float64()),
+        ("base", pa.float64()),
+    ]
+    for place in range(1, _TOLD + 1):
+        fields.append((f"reason_{place}", pa.string()))
+        fields.append((f"reason_{place}_log_odds", pa.float64()))
+    return pa.schema([*fields, ("bundle", pa.string())])
+
+
+def _row(item: Scored) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        ACCOUNT_ID: item.account_id,
+        "cutoff": item.cutoff,
+        "probability": item.probability,
+        "tier": item.tier.value,
+        "arr": item.arr,
+        "arr_at_risk": None if item.arr is None else item.arr * item.probability,
+        "log_odds": item.log_odds,
+        "base": item.base,
+    }
+    for place, reason in enumerate(item.raising[:_TOLD], 1):
+        row[f"reason_{place}"] = reason.sentence
+        row[f"reason_{place}_log_odds"] = reason.contribution
+    return row
