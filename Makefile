@@ -4,8 +4,6 @@
 # Both run in .venv, which is made on first use from the locked packages, hashes checked.
 
 SHELL := bash
-.SHELLFLAGS := -euo pipefail -c
-.ONESHELL:
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint types lock clean
 
@@ -25,23 +23,24 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; d
 help:
 	@sed -n '1,4s/^# \{0,1\}//p' Makefile
 
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+UV_PIP := uv pip install --quiet --python $(BIN)/python
+PROJECT := --no-deps --no-build-isolation --editable .
+
 $(INSTALLED): requirements-dev.txt pyproject.toml
-	@if [ -z "$(PYTHON)" ]; then
-		echo "No Python 3.11 or later is on the PATH; name one with: make PYTHON=/path/to/python3" >&2
-		exit 1
-	fi
-	echo "Installing the locked packages into $(VENV), once."
-	if [ -n "$(UV)" ]; then
-		uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV)
-		uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
-		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
-	else
-		"$(PYTHON)" -m venv $(VENV)
-		export PIP_DISABLE_PIP_VERSION_CHECK=1
-		$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.txt
-		$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	fi
-	touch $@
+	@[ -n "$(PYTHON)" ] || { echo "No Python 3.11 or later is on the PATH; \
+	name one with: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Installing the locked packages into $(VENV), once."
+ifneq ($(UV),)
+	@uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV)
+	@$(UV_PIP) --require-hashes -r requirements-dev.txt
+	@$(UV_PIP) $(PROJECT)
+else
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(PIP) --require-hashes -r requirements-dev.txt
+	@$(PIP) $(PROJECT)
+endif
+	@touch $@
 
 install: $(INSTALLED)
 
