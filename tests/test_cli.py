@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -253,7 +254,8 @@ def test_check_exits_with_one_on_what_would_corrupt_a_score(run: Run, small_proj
 
 
 def test_simulate_says_what_it_wrote(run: Run, tmp_path: Path) -> None:
-    arguments = ("simulate", tmp_path / "s", "--accounts", 5, "--months", 3, "--seed", 1)
+    span = ("--months", 3, "--start", "2024-01-01")
+    arguments = ("simulate", tmp_path / "s", "--accounts", 5, *span, "--seed", 1)
 
     status, out, err = run(*arguments)
     document = json.loads(run(*arguments, "--json")[1])
@@ -266,8 +268,15 @@ def test_simulate_says_what_it_wrote(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "s" / "usage.parquet").is_file()
 
 
+def prepare(project: Path, mlflow_store: Path) -> None:
+    (project / "var").mkdir()
+    shutil.copyfile(mlflow_store, project / "var" / "mlflow.db")
+
+
 @pytest.mark.slow
-def test_a_flat_table_leads_to_scores_with_reasons(run: Run, tmp_path: Path) -> None:
+def test_a_flat_table_leads_to_scores_with_reasons(
+    run: Run, tmp_path: Path, mlflow_store: Path
+) -> None:
     rng = random.Random(5)
     rows = ["id,months,plan,left"]
     for number in range(900):
@@ -277,6 +286,7 @@ def test_a_flat_table_leads_to_scores_with_reasons(run: Run, tmp_path: Path) -> 
     (tmp_path / "t.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     flat = tmp_path / "flat"
     run("init", flat, "--table", tmp_path / "t.csv", "--label", "left", "--id", "id")
+    prepare(flat, mlflow_store)
 
     trained = run("train", "left", "-C", flat, "--json")
     status, out, err = run("score", "left", "-C", flat, "--top", 3)
@@ -296,9 +306,10 @@ def test_a_flat_table_leads_to_scores_with_reasons(run: Run, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_history_leads_to_scores_with_reasons(run: Run, tmp_path: Path) -> None:
+def test_history_leads_to_scores_with_reasons(run: Run, tmp_path: Path, mlflow_store: Path) -> None:
     acme = tmp_path / "acme"
     run("init", acme)
+    prepare(acme, mlflow_store)
     run("simulate", acme / "data" / "sample", "--accounts", 300, "--months", 24, "--seed", 3)
     run("check", "-C", acme)
 

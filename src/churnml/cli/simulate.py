@@ -19,7 +19,9 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 7,
     start: Annotated[
         datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="The first day, UTC."),
+        typer.Option(
+            formats=["%Y-%m-%d"], help="The first day, UTC; by default history ends with June 2026."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
