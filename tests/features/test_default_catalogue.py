@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from churnml.cli.features import show_feature
 from churnml.explain.reasons import UNKNOWN, sentence_of
 from churnml.features.catalogue import Catalogue, read_catalogue
 from churnml.features.catalogue_page import written
@@ -596,3 +597,21 @@ def test_the_examples_of_the_page_work(
 
 
 HEAD = 'family = "usage"\ntitle = "Product use"\n'
+
+
+def test_expressions_are_shown_on_one_line_with_the_window_filled_in(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("response_breach_share_91d", "mrr_ended_364d"):
+        show_feature(name, project=root, as_json=True)
+    breach, ended = capsys.readouterr().out.split("}\n{")
+
+    assert (
+        '"hit": "priority = \'critical\' and hours_between(opened_at, responded_at) > 0.25 or '
+        "priority = 'high' and hours_between(opened_at, responded_at) > 1 or "
+    ) in breach
+    assert (
+        '"description": "Monthly revenue of the terms whose agreed end came in the last 364'
+        in ended
+    )
+    assert '"absent": 0.0' in ended

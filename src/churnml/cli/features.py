@@ -144,11 +144,17 @@ def _document(feature: Feature) -> dict[str, Any]:
         "table": entry.table,
         "aggregate": None if entry.aggregate is None else entry.aggregate.value,
         "at": entry.at,
-        "where": entry.where,
-        "value": entry.value,
-        "hit": entry.hit,
-        "breaks": entry.breaks,
-        "formula": None if entry.formula is None else feature.fill(entry.formula),
+        "where": _line(feature, entry.where),
+        "value": _line(feature, entry.value),
+        "hit": _line(feature, entry.hit),
+        "breaks": _line(feature, entry.breaks),
+        "absent": entry.absent,
+        "formula": _line(feature, entry.formula),
         "function": entry.function,
         "file": feature.source,
     }
+
+
+def _line(feature: Feature, text: str | None) -> str | None:
+    """Write an expression with the window's days filled in, on one line."""
+    return None if text is None else " ".join(feature.fill(text).split())
