@@ -2,7 +2,7 @@
 
     python experiments/simulator.py
 
-Simulates 2,000 and 20,000 accounts over 24 months, each in a process of its own, so that peak
+Simulates 2,000, 5,000 and 20,000 accounts over 24 months, each in a process of its own, so that peak
 memory belongs to that size alone. Then, on the larger world: churn by tier; the oracle (the true
 probability) against what happened; and a logistic regression on ten features anyone would think of,
 fitted on the past and tested on the last cutoffs that can be judged. Prints the tables of
@@ -33,7 +33,7 @@ from churnml.backtest.metrics import Interval, compare, evaluate
 from churnml.simulate import simulate
 from churnml.simulate.world import TIERS
 
-SIZES = (2_000, 20_000)
+SIZES = (2_000, 5_000, 20_000)
 MONTHS = 24
 SEED = 7
 HORIZON = pd.Timedelta(days=90)
