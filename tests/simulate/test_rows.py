@@ -80,6 +80,15 @@ def test_rows_are_taken_by_flag_and_by_position() -> None:
     assert by_position.account.tolist() == [2, 0]
 
 
+def test_columns_are_given_by_their_kind() -> None:
+    assert tickets().array("opened_at").tolist() == [DAY, 8 * DAY, 3 * DAY, 3 * DAY]
+    assert tickets().coded("priority").codes.tolist() == [0, 1, -1, 2]
+    with pytest.raises(TypeError, match="priority holds Coded, not numbers"):
+        tickets().array("priority")
+    with pytest.raises(TypeError, match="opened_at holds ndarray, not codes"):
+        tickets().coded("opened_at")
+
+
 def test_values_are_joined_with_their_kind() -> None:
     codes = joined(Coded(np.array([-1]), ()), Coded(np.array([0]), ("x",)))
 

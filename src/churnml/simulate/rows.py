@@ -65,6 +65,32 @@ class Rows:
             {name: _choose(values, where) for name, values in self.columns.items()},
         )
 
+    def array(self, name: str) -> Floats | Ints | Flags:
+        """Give the values of a column of numbers, flags or times.
+
+        Raises
+        ------
+        TypeError
+            If it holds something else.
+        """
+        values = self.columns[name]
+        if not isinstance(values, np.ndarray):
+            raise TypeError(f"rows: {name} holds {type(values).__name__}, not numbers")
+        return values
+
+    def coded(self, name: str) -> Coded:
+        """Give the values of a column of codes.
+
+        Raises
+        ------
+        TypeError
+            If it holds something else.
+        """
+        values = self.columns[name]
+        if not isinstance(values, Coded):
+            raise TypeError(f"rows: {name} holds {type(values).__name__}, not codes")
+        return values
+
 
 def joined(first: Values, second: Values) -> Values:
     """Put the values of further rows below those of the first.

@@ -96,26 +96,17 @@ def _recommendations(
 
 
 def _follow_ups(tickets: Rows, rng: np.random.Generator) -> tuple[Ints, Ints, Ints, Ints, Floats]:
-    resolved, rated = _times(tickets, "resolved_at"), _times(tickets, "csat_at")
+    resolved = tickets.array("resolved_at").astype(np.int64)
+    rated = tickets.array("csat_at").astype(np.int64)
     chosen = (resolved != NEVER) & (rng.random(resolved.size) < TICKET_FOLLOWED_UP)
-    contact, csat = tickets.columns["contact_id"], tickets.columns["csat"]
-    if not isinstance(contact, Coded) or not isinstance(csat, np.ndarray):
-        raise TypeError("tickets: expected contact_id as codes and csat as numbers")
     sent = np.where(rated == NEVER, resolved + 60_000_000, np.minimum(resolved + 60_000_000, rated))
     return (
         tickets.account[chosen],
         sent[chosen],
-        contact.codes[chosen],
+        tickets.coded("contact_id").codes[chosen],
         rated[chosen],
-        csat[chosen].astype(np.float64),
+        tickets.array("csat")[chosen].astype(np.float64),
     )
-
-
-def _times(rows: Rows, name: str) -> Ints:
-    values = rows.columns[name]
-    if not isinstance(values, np.ndarray):
-        raise TypeError(f"{name}: expected times")
-    return values.astype(np.int64)
 
 
 def _comments(ten: Floats, voice: Voice, rng: np.random.Generator) -> tuple[Ints, list[str | None]]:
