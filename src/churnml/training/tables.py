@@ -299,6 +299,11 @@ def _flat_columns(rows: pa.Table, choice: FeatureChoice, spec: ColumnLabel) -> t
     reserved = {spec.column, spec.id, spec.time, spec.arr, *choice.exclude}
     names = choice.include or tuple(rows.column_names)
     features = tuple(name for name in names if name not in reserved)
+    if not features:
+        raise TrainingError(
+            f"{spec.file}: [features] leave no column to learn from, of: "
+            f"{', '.join(rows.column_names)}."
+        )
     clash = sorted(set(features) & set(META))
     if clash:
         raise TrainingError(
