@@ -3,10 +3,10 @@
     python experiments/simulator.py
 
 Simulates 2,000, 5,000 and 20,000 accounts over 24 months, each in a process of its own, so that
-peak memory belongs to that size alone. Then, on the larger world: churn by tier; the oracle (the true
-probability) against what happened; and a logistic regression on ten features anyone would think of,
-fitted on the past and tested on the last cutoffs that can be judged. Prints the tables of
-experiments/simulator.md.
+peak memory belongs to that size alone. Then, on the largest world: churn by tier; the oracle (the
+true probability) against what happened; and a logistic regression on ten features anyone would
+think of, fitted on the past and tested on the last cutoffs that can be judged. Prints the tables
+of experiments/simulator.md.
 """
 
 from __future__ import annotations
