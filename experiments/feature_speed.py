@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -75,18 +76,18 @@ def catalogue(which: str, path: Path) -> tuple[Any, Any]:
 
     from churnml.features.catalogue import read_catalogue
     from churnml.features.facts import compile_catalogue
-    from churnml.history.asof import ARROW_TYPES, MANIFEST, History, contract_to_dict
+    from churnml.history.asof import History
+    from churnml.history.manifest import MANIFEST
     from churnml.history.tables import STANDARD, USAGE
 
     shipped = read_catalogue(sorted((HERE.parent / "features").glob("*.toml")), STANDARD)
-    del ARROW_TYPES
     manifest = {
         "observed_until": LAST.isoformat(),
         "tables": {
             "usage": {
                 "rows": pq.read_metadata(path).num_rows,
                 "fingerprint": "",
-                "contract": contract_to_dict(USAGE),
+                "contract": asdict(USAGE),
             }
         },
     }

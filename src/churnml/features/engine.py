@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churnml.errors import FeatureError
-from churnml.features.aggregation import (
-    SEGMENTS,
-    WANTED,
-    aggregate,
-    fetch,
-    segment_table,
-    wanted_table,
-)
+from churnml.errors import FeatureError, SourceError
+from churnml.features.aggregation import SEGMENTS, WANTED, fact_query, segment_table, wanted_table
+from churnml.features.cells import Cells, cells_of, out_of_range
 from churnml.features.combine import Pairs, combine
-from churnml.features.expressions import Type, Values
-from churnml.features.facts import FactKey, Program
+from churnml.features.custom import load_function, run_functions
+from churnml.features.facts import Program
+from churnml.features.measures import Fact, FactKey
 from churnml.features.rows import TableRows, cells_from_rows
 from churnml.features.segments import SegmentPlan, by_time_of_day, plan
-from churnml.history.asof import History
+from churnml.history.asof import History, microseconds
 from churnml.history.tables import ACCOUNT_ID
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from churnml.features.values import Values
+
+__all__ = ["Rows", "compute", "compute_live", "load_function"]
 
 # Accounts × segments that one array of the combine may hold: 64 MiB of integers.
 CHUNK_PLACES = 1 << 23
@@ -44,7 +45,7 @@ class Rows:
     Parameters
     ----------
     positions : ndarray of int64 (n,)
-        Which pairs, by their position in the request.
+        Which pairs, by their position in the request, ascending.
     columns : pyarrow.Table
         One column a feature: float64 (null where there is no value) or string.
     """
@@ -75,73 +76,122 @@ def compute(
     cutoffs : ndarray of int64 (n_pairs,)
         The cutoff of each pair, microseconds UTC.
     progress : callable, optional
-        Called with steps done and steps in all.
+        Called with steps done and steps in all: one a table scan, one a chunk.
     memory_limit : str, optional
         Bound on the engine's memory, such as ``"2GB"``; it spills to disk beyond.
 
     Yields
     ------
     Rows
-        Each pair exactly once.
+        Each pair exactly once. Accounts without rows have no events, not no features.
+
+    Raises
+    ------
+    FeatureError
+        If a sum is too large to be exact, or memory does not suffice.
     """
     ids, account = np.unique(np.asarray(accounts, dtype=object), return_inverse=True)
-    groups = by_time_of_day(np.unique(cutoffs).tolist())
-    report = progress or (lambda _done, _total: None)
-    total = len(groups) * (len(program.facts) + 1)
-    for number, group in enumerate(groups):
+    requests = []
+    for group in by_time_of_day(np.unique(cutoffs).tolist()):
         cut = plan(group, program.windows)
         chosen = np.flatnonzero(np.isin(cutoffs, cut.cutoffs))
-        request = _Request(history, program, cut, ids, account[chosen], cutoffs[chosen], chosen)
-        done = number * (len(program.facts) + 1)
+        places = np.searchsorted(cut.cutoffs, cutoffs[chosen])
+        wanted, own = np.unique(account[chosen], return_inverse=True)
+        requests.append(_Request(history, program, cut, ids[wanted], own, places, chosen))
+    total, done = sum(request.steps for request in requests), itertools.count(1)
 
-        def step(facts: int, done: int = done) -> None:
-            report(done + facts, total)
+    def step() -> None:
+        if progress is not None:
+            progress(next(done), total)
 
+    for request in requests:
         yield from request.run(step, memory_limit)
-        report(done + len(program.facts) + 1, total)
 
 
 @dataclass(frozen=True, eq=False)
 class _Request:
+    """Pairs whose cutoffs share one plan."""
+
     history: History
     program: Program
     plan: SegmentPlan
-    ids: NDArray[np.object_]
-    account: NDArray[np.int64]
-    cutoff: NDArray[np.int64]
-    position: NDArray[np.int64]
+    ids: NDArray[np.object_]  # (n_accounts,)
+    account: NDArray[np.int64]  # (n_pairs,), into ids
+    cutoff: NDArray[np.int64]  # (n_pairs,), into the plan's cutoffs
+    position: NDArray[np.int64]  # (n_pairs,), in the request of the caller
 
-    def run(self, step: Callable[[int], None], memory_limit: str | None) -> Iterator[Rows]:
-        wanted, account = np.unique(self.account, return_inverse=True)
-        cutoff = np.searchsorted(self.plan.cutoffs, self.cutoff)
+    @cached_property
+    def chunks(self) -> tuple[tuple[int, int], ...]:
+        """The ranges of accounts that are combined at once."""
         width = max(self.plan.n_segments, len(self.plan.cutoffs)) + 1
-        size = max(CHUNK_PLACES // width, 1)
-        whole = len(wanted) <= size
+        size, count = max(CHUNK_PLACES // width, 1), len(self.ids)
+        return tuple((first, min(first + size, count)) for first in range(0, count, size))
+
+    @property
+    def steps(self) -> int:
+        return len(self.program.facts) + len(self.chunks)
+
+    def run(self, step: Callable[[], None], memory_limit: str | None) -> Iterator[Rows]:
         with self.history.connect(memory_limit=memory_limit) as connection:
             # Cells are laid out by account and segment, so keeping their order would be waste.
             connection.execute("SET preserve_insertion_order = false")
             connection.register(SEGMENTS, segment_table(self.plan))
-            positions = {str(self.ids[i]): p for p, i in enumerate(wanted)}
-            connection.register(WANTED, wanted_table(positions))
-            relations = {}
-            for number, (key, fact) in enumerate(self.program.facts.items()):
-                into = None if whole else f"cells_{number}"
-                relations[key] = aggregate(connection, fact, self.plan, into=into)
-                step(number + (0 if whole else 1))
-            for first in range(0, len(wanted), size):
-                stop = min(first + size, len(wanted))
+            connection.register(WANTED, wanted_table(self.ids))
+            relations = self._relations(connection, step)
+            for first, stop in self.chunks:
                 cells = {}
-                for number, (key, fact) in enumerate(self.program.facts.items()):
-                    cells[key] = fetch(connection, fact, relations[key], first, stop)
-                    step(number + 1)
-                inside = np.flatnonzero((account >= first) & (account < stop))
-                pairs = Pairs(account[inside] - first, cutoff[inside], stop - first)
-                columns = combine(self.program, self.plan, cells, pairs)
-                names = [str(self.ids[wanted[a]]) for a in account[inside]]
-                _run_functions(
-                    self.program, self.history, names, self.plan.cutoffs[cutoff[inside]], columns
-                )
-                yield Rows(self.position[inside], _table(self.program, columns))
+                for key, fact in self.program.facts.items():
+                    bounds = f"WHERE account >= {first} AND account < {stop}"
+                    found = _execute(connection, fact, f"SELECT * FROM {relations[key]} {bounds}")
+                    cells[key] = cells_of(fact, found.to_arrow_table(), first)
+                    if len(self.chunks) == 1:
+                        step()
+                yield self._combined(cells, first, stop)
+                step()
+
+    def _relations(
+        self, connection: duckdb.DuckDBPyConnection, step: Callable[[], None]
+    ) -> dict[FactKey, str]:
+        """Say where each fact's cells are: in a query, or in a table that is read in parts."""
+        relations = {}
+        for number, (key, fact) in enumerate(self.program.facts.items()):
+            grouped = fact_query(fact, self.plan).sql(dialect="duckdb", identify=True)
+            query = (
+                f"SELECT account, cell.* EXCLUDE ({ACCOUNT_ID}) FROM ({grouped}) AS cell "
+                f"JOIN {WANTED} USING ({ACCOUNT_ID})"
+            )
+            relations[key] = f"({query})"
+            if len(self.chunks) > 1:
+                relations[key] = f"cells_{number}"
+                _execute(connection, fact, f"CREATE TEMP TABLE {relations[key]} AS {query}")
+                step()
+        return relations
+
+    def _combined(self, cells: Mapping[FactKey, Cells], first: int, stop: int) -> Rows:
+        inside = np.flatnonzero((self.account >= first) & (self.account < stop))
+        account, cutoff = self.account[inside], self.cutoff[inside]
+        pairs = Pairs(account - first, cutoff, stop - first)
+        given = run_functions(
+            self.program, self.history, self.ids[account].tolist(), self.plan.cutoffs[cutoff]
+        )
+        columns = combine(self.program, self.plan, cells, pairs, given)
+        return Rows(self.position[inside], _table(self.program, columns))
+
+
+def _execute(
+    connection: duckdb.DuckDBPyConnection, fact: Fact, query: str
+) -> duckdb.DuckDBPyConnection:
+    try:
+        return connection.execute(query)
+    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        raise out_of_range(fact) from error
+    except duckdb.OutOfMemoryException as error:
+        raise FeatureError(
+            f"table {fact.key.table!r}: memory does not suffice to aggregate it: {error}. "
+            "Raise the memory limit, or ask for fewer cutoffs at once."
+        ) from error
+    except duckdb.IOException as error:
+        raise SourceError(f"table {fact.key.table!r} cannot be read: {error}.") from error
 
 
 def compute_live(
@@ -159,7 +209,7 @@ def compute_live(
     program : Program
         What to compute.
     accounts : sequence of str
-        The accounts, each once.
+        The accounts.
     cutoff : datetime
         UTC, naive.
 
@@ -167,25 +217,31 @@ def compute_live(
     -------
     pyarrow.Table
         A row an account, in the order given; a column a feature.
+
+    Raises
+    ------
+    DataError
+        If the cutoff has a time zone.
+    FeatureError
+        If a sum is too large to be exact.
     """
-    instant = int(np.datetime64(cutoff, "us").astype(np.int64))
+    instant = microseconds(cutoff)
     cut = plan([instant], program.windows)
-    positions = {account: place for place, account in enumerate(accounts)}
+    unique = {account: place for place, account in enumerate(dict.fromkeys(accounts))}
     rows: dict[str, TableRows] = {}
-    cells: dict[FactKey, object] = {}
+    cells: dict[FactKey, Cells] = {}
     for key, fact in program.facts.items():
         if key.table not in rows:
-            found = _account_rows(history, key.table, accounts)
-            rows[key.table] = TableRows(history.contract(key.table), found, positions)
+            found = _account_rows(history, key.table, unique)
+            rows[key.table] = TableRows(fact.contract, found, unique)
         cells[key] = cells_from_rows(fact, rows[key.table], cut)
-    count = len(accounts)
-    pairs = Pairs(np.arange(count), np.zeros(count, dtype=np.int64), count)
-    columns = combine(program, cut, cells, pairs)
-    _run_functions(program, history, accounts, np.full(count, instant), columns)
-    return _table(program, columns)
+    account = np.array([unique[name] for name in accounts], dtype=np.int64)
+    pairs = Pairs(account, np.zeros_like(account), len(unique))
+    given = run_functions(program, history, accounts, np.full(len(accounts), instant))
+    return _table(program, combine(program, cut, cells, pairs, given))
 
 
-def _account_rows(history: History, table: str, accounts: Sequence[str]) -> pa.Table:
+def _account_rows(history: History, table: str, accounts: Mapping[str, int]) -> pa.Table:
     rows = history.data[table]
     if isinstance(rows, Path):
         # Clean history is sorted by account, so whole row groups are passed over.
@@ -193,68 +249,6 @@ def _account_rows(history: History, table: str, accounts: Sequence[str]) -> pa.T
     return rows
 
 
-def _run_functions(
-    program: Program,
-    history: History,
-    accounts: Sequence[str],
-    cutoffs: NDArray[np.int64],
-    columns: dict[str, Values],
-) -> None:
-    """Fill the columns of custom Python features, one cutoff at a time, through the as-of view."""
-    custom = [f for f in program.catalogue.features if f.entry.function is not None]
-    for feature in custom:
-        function = load_function(feature.entry.function or "")
-        data = np.full(len(accounts), np.nan)
-        for instant in np.unique(cutoffs):
-            places = np.flatnonzero(cutoffs == instant)
-            view = history.as_of(np.datetime64(int(instant), "us").astype(dt.datetime))
-            found = function(view, tuple(accounts[place] for place in places))
-            if len(found) != len(places):
-                raise FeatureError(
-                    f"feature {feature.name!r}: {feature.entry.function} returned {len(found)} "
-                    f"values for {len(places)} accounts; expected one each, None where unknown."
-                )
-            data[places] = [np.nan if value is None else float(value) for value in found]
-        columns[feature.name] = Values(Type.NUMBER, data, ~np.isnan(data))
-
-
-def load_function(name: str) -> Callable[..., Sequence[float | None]]:
-    """Import the function of a custom feature.
-
-    Parameters
-    ----------
-    name : str
-        ``"package.module:function"``. It is called with an as-of view and a tuple of accounts, and
-        returns one number or None for each.
-
-    Raises
-    ------
-    FeatureError
-        If there is no such module or function.
-    """
-    module, _, attribute = name.partition(":")
-    try:
-        function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise FeatureError(
-            f"custom feature function {name!r} cannot be imported: {error}. "
-            'Expected "package.module:function" on the Python path.'
-        ) from error
-    if not callable(function):
-        raise FeatureError(f"custom feature function {name!r} is not callable.")
-    return function  # type: ignore[no-any-return]
-
-
 def _table(program: Program, columns: Mapping[str, Values]) -> pa.Table:
     names = program.catalogue.columns
-    return pa.table({name: _arrow(columns[name]) for name in names})
-
-
-def _arrow(values: Values) -> pa.Array:
-    if values.type is Type.STRING:
-        if not values.levels:
-            return pa.nulls(len(values.data), pa.string())
-        codes = np.where(values.valid, values.data, 0).astype(np.int32)
-        coded = pa.DictionaryArray.from_arrays(pa.array(codes, mask=~values.valid), values.levels)
-        return coded.cast(pa.string())
-    return pa.array(values.data.astype(np.float64), mask=~values.valid)
+    return pa.table([columns[name].to_arrow() for name in names], names=list(names))

@@ -1,131 +1,27 @@
-"""Facts and measures: what must be aggregated from each table for the catalogue.
+"""The facts of a catalogue: what must be aggregated from each table for its features.
 
-A fact is a kind of row with one event time and one known time; its measures are decomposable
-aggregates over one segment. Features that read the same fact share one group-by.
+Features that read the same fact share one group-by.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from functools import cached_property
 
 from sqlglot import exp
 
 from churnml.errors import FeatureError
-from churnml.features.catalogue import KNOWN, Aggregate, Catalogue, Feature
-from churnml.features.expressions import TYPE_OF_KIND, Expression, Type, parse_expression
+from churnml.features.catalogue import Catalogue
+from churnml.features.entries import KNOWN, Aggregate, Feature
+from churnml.features.expressions import Expression, parse_expression
+from churnml.features.lateness import may_have_value_without, may_hold_without
+from churnml.features.measures import Cell, Fact, FactKey, Measure, Term
 from churnml.features.segments import Window
-from churnml.history.asof import own_times, row_known_columns
+from churnml.features.values import Type
+from churnml.history.asof import own_times
 from churnml.history.tables import Table
-
-
-class Cell(StrEnum):
-    """What a measure holds for one account, segment and level."""
-
-    ROWS = "rows"  # rows that match, int64
-    SUM = "sum"  # sum in millionths, int64: exact in any order
-    MIN = "min"  # float64; times in microseconds
-    MAX = "max"
-    DAYS = "days"  # one bit a day, int64
-    LAST = "last"  # the value with the latest event time
-    FIRST_AT = "first_at"  # event time, microseconds
-    LAST_AT = "last_at"
-    RANK = "rank"  # the highest place in the account's own order, int64
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One decomposable aggregate.
-
-    Parameters
-    ----------
-    cell : Cell
-        The aggregate.
-    where : tuple of str
-        Conditions that must all hold.
-    value : str, optional
-        The expression that is aggregated; rows where it is null do not count.
-    levels : frozenset of str, optional
-        Levels of the table's dimension that count; all when omitted.
-    """
-
-    cell: Cell
-    where: tuple[str, ...] = ()
-    value: str | None = None
-    levels: frozenset[str] | None = None
-
-    @property
-    def over_levels(self) -> Measure:
-        """The same over all levels: what the engine aggregates."""
-        return self if self.levels is None else replace(self, levels=None)
-
-
-@dataclass(frozen=True)
-class FactKey:
-    """What decides which rows a fact has and when they count.
-
-    Parameters
-    ----------
-    table : str
-        The table.
-    at : str
-        The time column that dates the fact; ``known`` for when the row became known.
-    known : tuple of str
-        Times of single columns that must have come.
-    split : str, optional
-        A column whose values are kept apart, to count distinct ones.
-    ranked : str, optional
-        A condition; rows that meet it are numbered in the order in which they became known.
-    """
-
-    table: str
-    at: str
-    known: tuple[str, ...]
-    split: str | None = None
-    ranked: str | None = None
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A fact with all that is measured of it.
-
-    Parameters
-    ----------
-    key : FactKey
-        Which rows.
-    contract : Table
-        The table, with the columns that are present.
-    measures : tuple of Measure
-        What is aggregated, over all levels.
-    by_level : bool
-        Whether the table's dimension is kept apart.
-    """
-
-    key: FactKey
-    contract: Table
-    measures: tuple[Measure, ...]
-    by_level: bool
-
-    @property
-    def one_time(self) -> bool:
-        """Whether every fact is known at its event time, so that no late one can come."""
-        if self.key.at == KNOWN:
-            return not self.key.known
-        return {*row_known_columns(self.contract), *self.key.known} == {self.key.at}
-
-    def type_of(self, expression: str) -> Type:
-        """Infer the type of an expression over the table's columns."""
-        types = {column.name: TYPE_OF_KIND[column.kind] for column in self.contract.columns}
-        return parse_expression(expression).type_over(types)
-
-
-@dataclass(frozen=True)
-class Term:
-    """Where a feature finds one of its measures."""
-
-    fact: FactKey
-    measure: Measure
 
 
 @dataclass(frozen=True)
@@ -140,16 +36,41 @@ class Program:
         What to aggregate.
     terms : mapping of str to tuple of Term
         The measures each aggregate feature combines.
+    formulas : mapping of str to Expression
+        The formula of each feature that has one.
     text : frozenset of str
         The features whose values are strings.
+    times : frozenset of str
+        The features whose values are times, told in days from the cutoff.
     """
 
     catalogue: Catalogue
     facts: Mapping[FactKey, Fact]
     terms: Mapping[str, tuple[Term, ...]]
+    formulas: Mapping[str, Expression]
     text: frozenset[str]
+    times: frozenset[str]
 
-    @property
+    @cached_property
+    def aggregates(self) -> tuple[Feature, ...]:
+        """The features that combine measures, ordered so that those of one measure follow on."""
+        facts = {key: place for place, key in enumerate(self.facts)}
+        places: dict[Term, int] = {}
+        for terms in self.terms.values():
+            places.setdefault(terms[0], len(places))
+
+        def order(name: str) -> tuple[int, int]:
+            first = self.terms[name][0]
+            return facts[first.fact], places[first]
+
+        return tuple(self.catalogue.get(name) for name in sorted(self.terms, key=order))
+
+    @cached_property
+    def custom(self) -> tuple[Feature, ...]:
+        """The features that are functions of the project's own."""
+        return tuple(f for f in self.catalogue.features if f.entry.function is not None)
+
+    @cached_property
     def windows(self) -> frozenset[Window]:
         """Every window that any feature asks for."""
         return frozenset(window_of(feature) for feature in self.catalogue.features)
@@ -178,7 +99,8 @@ def compile_catalogue(catalogue: Catalogue, contracts: Mapping[str, Table]) -> P
     Raises
     ------
     FeatureError
-        If a streak is declared over rows that have no order of their own.
+        If a streak is declared over rows that have no order of their own, or if a condition or a
+        value would change in hindsight.
     """
     gathered = _Gathered(contracts)
     terms = {
@@ -190,14 +112,27 @@ def compile_catalogue(catalogue: Catalogue, contracts: Mapping[str, Table]) -> P
         key: Fact(key, contracts[key.table], tuple(measures), key in gathered.by_level)
         for key, measures in gathered.measures.items()
     }
-    text = frozenset(
-        name
-        for name, (first, *_) in terms.items()
-        if first.measure.cell is Cell.LAST
-        and first.measure.value is not None
-        and facts[first.fact].type_of(first.measure.value) is Type.STRING
+    types = {name: _told_as(facts[first.fact], first) for name, (first, *_) in terms.items()}
+    return Program(
+        catalogue=catalogue,
+        facts=facts,
+        terms=terms,
+        formulas={
+            feature.name: formula
+            for feature in catalogue.features
+            if (formula := feature.expression("formula")) is not None
+        },
+        text=frozenset(name for name, kind in types.items() if kind is Type.STRING),
+        times=frozenset(name for name, kind in types.items() if kind is Type.TIME),
     )
-    return Program(catalogue, facts, terms, text)
+
+
+def _told_as(fact: Fact, term: Term) -> Type:
+    """Tell what a feature's value is; counts and event times are numbers whatever is counted."""
+    measure = term.measure
+    if measure.cell not in {Cell.MIN, Cell.MAX, Cell.LAST}:
+        return Type.NUMBER
+    return fact.type_of(measure.expression)
 
 
 @dataclass
@@ -245,10 +180,15 @@ class _Gathered:
         ranked: str | None = None,
     ) -> Term:
         table = self.contracts[feature.entry.table or ""]
-        texts = (*measure.where, *([measure.value] if measure.value is not None else []))
-        read = {name for text in texts for name in parse_expression(text).columns}
         at = KNOWN if ranked is not None else feature.entry.at or table.time
+        read = {*measure.columns, *([split] if split is not None else [])}
+        if at != KNOWN:
+            read.add(at)
         known = tuple(name for name in own_times(table, read) if name != at)
+        for time in known:
+            late = {column.name for column in table.columns if column.known == time}
+            if not late & {at, split}:  # a fact that is not there yet says nothing
+                _refuse_hindsight(feature, measure, late)
         key = FactKey(table.name, at, known, split, ranked)
         if split is None:
             measure = _with_levels(measure, table.dimension)
@@ -259,9 +199,11 @@ class _Gathered:
 
     def _distinct(self, feature: Feature, measure: Measure) -> Term:
         """Count values of the dimension, which is kept apart anyway, or scan for another column."""
-        if measure.value != self.contracts[feature.entry.table or ""].dimension:
-            return self._term(feature, measure, split=measure.value)
-        term = self._term(feature, replace(measure, value=None))
+        column, measure = measure.value or "", replace(measure, value=None)
+        table = self.contracts[feature.entry.table or ""]
+        if column != table.dimension or own_times(table, [column]):
+            return self._term(feature, measure, split=column)
+        term = self._term(feature, measure)
         self.by_level.add(term.fact)
         return term
 
@@ -278,6 +220,26 @@ class _Gathered:
         breaks = _texts(feature.expression("breaks"))
         yield self._term(feature, Measure(Cell.RANK), ranked=ranked)
         yield self._term(feature, Measure(Cell.RANK, breaks), ranked=ranked)
+
+
+def _refuse_hindsight(feature: Feature, measure: Measure, late: AbstractSet[str]) -> None:
+    """A fact counts once all it reads is known, so it may not count by itself before that."""
+    read = late & measure.columns
+    holds = not measure.where or may_hold_without(_all(measure.where), late)
+    there = measure.value is None or may_have_value_without(measure.expression, late)
+    if not (read and holds and there):
+        return
+    names = ", ".join(sorted(read))
+    texts = [*measure.where, *([measure.value] if measure.value is not None else [])]
+    raise FeatureError(
+        f"feature {feature.name!r}: {' and '.join(texts)!r} says something of rows whose {names} "
+        "is not known yet, and would say another thing in hindsight. Read what is there (`is not "
+        "null`), and count the rest as a difference: all rows less those."
+    )
+
+
+def _all(conditions: tuple[str, ...]) -> Expression:
+    return parse_expression(" and ".join(f"({text})" for text in conditions))
 
 
 def _texts(condition: Expression | None) -> tuple[str, ...]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from churnml.features.aggregation import values_of
-from churnml.features.catalogue import KNOWN
 from churnml.features.cells import NEVER, Cells, Last, millionths
-from churnml.features.expressions import Type, Values, parse_expression
-from churnml.features.facts import Cell, Fact, Measure
+from churnml.features.entries import KNOWN
+from churnml.features.expressions import parse_expression
+from churnml.features.measures import Cell, Fact, Measure
 from churnml.features.segments import MASK_DAYS, SegmentPlan
+from churnml.features.values import Type, Values, values_of
 from churnml.history.asof import row_known_columns
-from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, Table
-from typing import TYPE_CHECKING
+from churnml.history.tables import ACCOUNT_ID, Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,15 +39,16 @@ class TableRows:
     def __init__(self, contract: Table, rows: pa.Table, accounts: Mapping[str, int]) -> None:
         ids = values_of(rows[ACCOUNT_ID])
         positions = np.array([accounts.get(level, -1) for level in ids.levels], dtype=np.int64)
-        account = positions[ids.data.astype(np.intp)] if len(positions) else ids.data
-        wanted = ids.valid & (account >= 0)
-        if not wanted.all():
+        account = positions[ids.data] if len(positions) else ids.data
+        if (account < 0).any():
+            wanted = account >= 0
             rows, account = rows.filter(pa.array(wanted)), account[wanted]
         self.contract = contract
-        self.account: NDArray[np.int64] = account.astype(np.int64)
+        self.account: NDArray[np.int64] = account
         self._rows = rows
         self._columns: dict[str, Values] = {}
         self._results: dict[str, Values] = {}
+        self._hits: dict[str, NDArray[np.bool_]] = {}
 
     def __len__(self) -> int:
         return len(self.account)
@@ -53,8 +56,7 @@ class TableRows:
     def column(self, name: str) -> Values:
         """Read a column."""
         if name not in self._columns:
-            kind = self.contract.column(name).kind
-            self._columns[name] = values_of(self._rows[name], kind)
+            self._columns[name] = values_of(self._rows[name])
         return self._columns[name]
 
     def evaluate(self, text: str) -> Values:
@@ -65,17 +67,22 @@ class TableRows:
             self._results[text] = expression.evaluate(read, len(self))
         return self._results[text]
 
-    def row_known(self) -> NDArray[np.int64]:
+    def meets(self, text: str) -> NDArray[np.bool_]:
+        """Find the rows that meet a condition."""
+        if text not in self._hits:
+            self._hits[text] = self.evaluate(text).true
+        return self._hits[text]
+
+    @cached_property
+    def known(self) -> NDArray[np.int64]:
         """When each row became known, microseconds."""
-        terms = []
+        own: NDArray[np.int64] = self.column(self.contract.time).data
+        known = own
         for name in row_known_columns(self.contract):
             time = self.column(name)
-            if name == RECORDED_AT and name != self.contract.time:
-                own = self.column(self.contract.time)
-                terms.append(np.where(time.valid, time.data, own.data))
-            else:
-                terms.append(time.data)
-        return np.maximum.reduce(terms).astype(np.int64)
+            recorded = np.where(time.valid, time.data, own)
+            known = recorded if self.contract.scheduled else np.maximum(known, recorded)
+        return known
 
 
 def cells_from_rows(fact: Fact, rows: TableRows, plan: SegmentPlan) -> Cells:
@@ -94,58 +101,63 @@ def cells_from_rows(fact: Fact, rows: TableRows, plan: SegmentPlan) -> Cells:
     -------
     Cells
         One for each row that was known before the last cutoff.
+
+    Raises
+    ------
+    FeatureError
+        If a sum is too large to be exact.
     """
     at, known, there = _times(fact, rows)
-    kept = np.flatnonzero(there & (known < plan.cutoffs[-1]) & (at < plan.cutoffs[-1]))
-    level, levels = _levels(fact, rows)
+    end = plan.cutoffs[-1]
+    kept = there & (known < end) & (at < end)
     if fact.key.split is not None:
-        kept = kept[rows.column(fact.key.split).valid[kept]]
-    rank = _ranks(fact, rows)
+        kept &= rows.column(fact.key.split).valid
+    rank = None
     if fact.key.ranked is not None:
-        kept = kept[rank[kept] > 0]
-    columns = {m: _measure(m, rows, plan, kept, at, rank) for m in fact.measures}
-    segment = plan.segments(at[kept])
-    late = segment if fact.one_time else plan.segments(known[kept])
-    return Cells(fact, rows.account[kept], segment, late, level[kept], levels, columns)
+        rank = _ranks(fact.contract, rows, fact.key.ranked)
+        kept &= rank > 0
+    places = np.flatnonzero(kept)
+    found = _Kept(fact, rows, plan, places, at[places], rank)
+    segment = plan.segments(found.at)
+    late = not fact.one_time and len(plan.cutoffs) > 1
+    level = None if fact.level is None else rows.column(fact.level).take(places)
+    return Cells(
+        fact=fact,
+        account=rows.account[places],
+        segment=segment,
+        known=plan.segments(known[places]) if late else segment,
+        level=segment if level is None else level.data,
+        levels=() if level is None else level.levels,
+        columns={measure: _MEASURES[measure.cell](found, measure) for measure in fact.measures},
+    )
 
 
 def _times(
     fact: Fact, rows: TableRows
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Event time, known time, and whether the fact is ever known."""
-    known = rows.row_known()
+    at = known = rows.known
     there = np.ones(len(rows), dtype=bool)
-    at = known
     if fact.key.at != KNOWN:
         time = rows.column(fact.key.at)
-        at, there = time.data.astype(np.int64), time.valid
+        at, there = time.data, time.valid
         known = np.maximum(known, at)
     for name in fact.key.known:
         time = rows.column(name)
-        known, there = np.maximum(known, time.data.astype(np.int64)), there & time.valid
+        known, there = np.maximum(known, time.data), there & time.valid
     return at, known, there
 
 
-def _levels(fact: Fact, rows: TableRows) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    name = fact.key.split or (fact.contract.dimension if fact.by_level else None)
-    if name is None:
-        return np.zeros(len(rows), dtype=np.int64), ()
-    values = rows.column(name)
-    return values.data.astype(np.int64), values.levels
-
-
-def _ranks(fact: Fact, rows: TableRows) -> NDArray[np.int64]:
+def _ranks(table: Table, rows: TableRows, where: str) -> NDArray[np.int64]:
     """Number the rows of each account in the order in which they became known; 0 for the others."""
     rank = np.zeros(len(rows), dtype=np.int64)
-    if fact.key.ranked is None:
-        return rank
-    chosen = np.ones(len(rows), dtype=bool)
-    if fact.key.ranked != "true":
-        chosen = rows.evaluate(fact.key.ranked).true
-    order = [_sortable(rows.column(name)) for name in reversed(fact.contract.key)]
-    order += [rows.column(fact.contract.time).data, rows.row_known(), rows.account]
+    order: list[NDArray[Any]] = []
+    for name in reversed(table.key):
+        values = rows.column(name)
+        order += [values.sortable(), ~values.valid]  # null comes last, as in the engine
+    order += [rows.column(table.time).data, rows.known, rows.account]
     places = np.lexsort(order)
-    places = places[chosen[places]]
+    places = places[rows.meets(where)[places]]
     account = rows.account[places]
     starts = np.flatnonzero(np.r_[True, account[1:] != account[:-1]])
     lengths = np.diff(np.r_[starts, len(account)])
@@ -153,49 +165,67 @@ def _ranks(fact: Fact, rows: TableRows) -> NDArray[np.int64]:
     return rank
 
 
-def _sortable(values: Values) -> NDArray[np.generic]:
-    if values.type is not Type.STRING:
-        return values.data
-    order = {level: place for place, level in enumerate(sorted(values.levels))}
-    places = np.array([order[level] for level in values.levels], dtype=np.int64)
-    return places[values.data.astype(np.intp)] if len(places) else values.data
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """The rows of a fact that count, at `places` among those of the table."""
+
+    fact: Fact
+    rows: TableRows
+    plan: SegmentPlan
+    places: NDArray[np.intp]
+    at: NDArray[np.int64]
+    rank: NDArray[np.int64] | None
+
+    def hits(self, measure: Measure) -> NDArray[np.bool_]:
+        hit = np.ones(len(self.places), dtype=bool)
+        for text in measure.where:
+            hit &= self.rows.meets(text)[self.places]
+        if measure.value is not None:
+            hit &= self.rows.evaluate(measure.value).valid[self.places]
+        return hit
+
+    def value(self, measure: Measure) -> Values:
+        return self.rows.evaluate(measure.expression.text).take(self.places)
+
+    def numbers(self, measure: Measure, missing: float) -> NDArray[np.float64]:
+        data = self.value(measure).data.astype(np.float64)
+        return np.where(self.hits(measure), data, missing)
+
+    def counts(self, measure: Measure) -> NDArray[np.int64]:
+        return self.hits(measure).astype(np.int64)
+
+    def sums(self, measure: Measure) -> NDArray[np.int64]:
+        return millionths(self.fact, self.numbers(measure, 0.0))
+
+    def extremes(self, measure: Measure) -> NDArray[np.float64]:
+        return self.numbers(measure, np.nan)
+
+    def days(self, measure: Measure) -> NDArray[np.int64]:
+        bits = np.int64(1) << (self.plan.days(self.at) % MASK_DAYS)
+        return np.where(self.hits(measure), bits, 0)
+
+    def events(self, measure: Measure) -> NDArray[np.int64]:
+        return np.where(self.hits(measure), self.at, NEVER)
+
+    def ranks(self, measure: Measure) -> NDArray[np.int64]:
+        rank = np.zeros(0, dtype=np.int64) if self.rank is None else self.rank
+        return np.where(self.hits(measure), rank[self.places], 0)
+
+    def last(self, measure: Measure) -> Last:
+        value = self.value(measure)
+        if value.type is Type.BOOLEAN:  # the engine computes conditions as numbers, too
+            value = Values(Type.NUMBER, value.data.astype(np.float64), value.valid)
+        return Last(self.events(measure), value)
 
 
-def _measure(
-    measure: Measure,
-    rows: TableRows,
-    plan: SegmentPlan,
-    kept: NDArray[np.intp],
-    at: NDArray[np.int64],
-    rank: NDArray[np.int64],
-) -> NDArray[np.generic] | Last:
-    hit = np.ones(len(kept), dtype=bool)
-    for text in measure.where:
-        hit &= rows.evaluate(text).true[kept]
-    value = None
-    if measure.value is not None:
-        whole = rows.evaluate(measure.value)
-        value = Values(whole.type, whole.data[kept], whole.valid[kept], whole.levels)
-        hit &= value.valid
-    match measure.cell:
-        case Cell.ROWS:
-            return hit.astype(np.int64)
-        case Cell.DAYS:
-            return np.where(hit, np.int64(1) << (plan.days(at[kept]) % MASK_DAYS), 0)
-        case Cell.FIRST_AT | Cell.LAST_AT:
-            return np.where(hit, at[kept], NEVER)
-        case Cell.RANK:
-            return np.where(hit, rank[kept], 0)
-        case _:
-            return _valued(measure.cell, value or Values(Type.NUMBER, hit, hit), hit, at[kept])
-
-
-def _valued(
-    cell: Cell, value: Values, hit: NDArray[np.bool_], at: NDArray[np.int64]
-) -> NDArray[np.generic] | Last:
-    if cell is Cell.LAST:
-        return Last(np.where(hit, at, NEVER), value)
-    numbers = np.where(hit, value.data.astype(np.float64), np.nan)
-    if cell is Cell.SUM:
-        return millionths(np.where(hit, numbers, 0.0))
-    return numbers
+_MEASURES: Mapping[Cell, Callable[[_Kept, Measure], NDArray[Any] | Last]] = {
+    Cell.ROWS: _Kept.counts,
+    Cell.SUM: _Kept.sums,
+    Cell.MIN: _Kept.extremes,
+    Cell.MAX: _Kept.extremes,
+    Cell.DAYS: _Kept.days,
+    Cell.LAST: _Kept.last,
+    Cell.FIRST_AT: _Kept.events,
+    Cell.LAST_AT: _Kept.events,
+    Cell.RANK: _Kept.ranks,
+}

@@ -10,12 +10,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from churnml.errors import FeatureError
-from churnml.features.expressions import DAY
-from typing import TYPE_CHECKING
+from churnml.features.values import DAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

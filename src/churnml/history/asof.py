@@ -9,25 +9,28 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
+import tempfile
+import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlglot import exp
 
-from churnml.errors import DataError, SourceError, nearest
-from churnml.history.tables import RECORDED_AT, STANDARD, Column, Kind, Table
+from churnml.errors import ConfigError, DataError, SourceError, nearest
+from churnml.history.manifest import read_manifest
+from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, STANDARD, Column, Kind, Table
 
 if TYPE_CHECKING:
     import duckdb
 
-MANIFEST = "manifest.json"
+_EPOCH = dt.datetime(1970, 1, 1)
 
 ARROW_TYPES: Mapping[Kind, pa.DataType] = MappingProxyType(
     {
@@ -95,11 +98,13 @@ def known_at(table: Table, times: Iterable[str] = ()) -> exp.Expr:
         A timestamp; null where one of `times` is missing, since such a fact is never known.
     """
     row = row_known_columns(table)
-    needed = [name for name in dict.fromkeys(times) if name != table.time or name not in row]
-    terms = [_row_term(table, name) for name in row]
-    terms += [exp.column(name) for name in needed if name not in row]
-    latest = terms[0] if len(terms) == 1 else exp.Greatest(this=terms[0], expressions=terms[1:])
-    nullable = [name for name in needed if name != table.time]
+    needed = [name for name in dict.fromkeys(times) if name not in row]
+    terms = [*(_row_term(table, name) for name in row), *(exp.column(name) for name in needed)]
+    latest = terms[0]
+    if len(terms) > 1:
+        # None of the terms is null where it counts, so engines that differ there agree.
+        latest = exp.Greatest(this=terms[0], expressions=terms[1:], ignore_nulls=True)
+    nullable = [name for name in dict.fromkeys(times) if name != table.time]
     if not nullable:
         return latest
     missing = exp.or_(*(exp.column(name).is_(exp.null()) for name in nullable))
@@ -124,14 +129,15 @@ class History:
         The end of observation, UTC and naive: what happens from here on is not recorded yet.
     data : mapping of str to pyarrow.Table or Path
         Rows in memory, or the Parquet file that holds them.
-    fingerprint : str
-        SHA-256 over the content of all tables.
+    digests : mapping of str to str, optional
+        SHA-256 of each table's content, where ingestion took it; worked out when asked for where
+        omitted.
     """
 
     contracts: Mapping[str, Table]
     observed_until: dt.datetime
     data: Mapping[str, pa.Table | Path]
-    fingerprint: str
+    digests: Mapping[str, str] | None = None
 
     @classmethod
     def open(cls, folder: Path) -> History:
@@ -147,16 +153,9 @@ class History:
         SourceError
             If the folder holds no complete clean history.
         """
-        path = folder / MANIFEST
-        try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise SourceError(
-                f"{folder}: no clean history here ({MANIFEST} is missing). "
-                "Run `churnml check` to read the sources."
-            ) from error
+        manifest = read_manifest(folder)
         contracts, data = {}, {}
-        for name, entry in manifest["tables"].items():
+        for name, entry in manifest.tables.items():
             data[name] = folder / f"{name}.parquet"
             try:
                 present = pq.read_schema(data[name]).names
@@ -164,15 +163,12 @@ class History:
                 raise SourceError(
                     f"{data[name]}: cannot be read ({error}). Run `churnml check` again."
                 ) from error
-            contracts[name] = _only(contract_from_dict(entry["contract"]), present)
+            contracts[name] = _only(entry.contract, present)
         return cls(
             contracts=MappingProxyType(contracts),
-            observed_until=dt.datetime.fromisoformat(manifest["observed_until"]),
+            observed_until=manifest.observed_until,
             data=MappingProxyType(data),
-            fingerprint=_digest(
-                manifest["observed_until"],
-                *(f"{k}:{v['fingerprint']}" for k, v in sorted(manifest["tables"].items())),
-            ),
+            digests={name: entry.fingerprint for name, entry in manifest.tables.items()},
         )
 
     @classmethod
@@ -183,7 +179,10 @@ class History:
         observed_until: dt.datetime,
         contracts: Mapping[str, Table] = STANDARD,
     ) -> History:
-        """Hold rows in memory as history; they are trusted to be clean.
+        """Hold rows in memory as history.
+
+        What a table's contract promises of clean rows is taken on trust, but for what would break
+        the computation itself: missing accounts and event times, and numbers that are not finite.
 
         Parameters
         ----------
@@ -197,7 +196,8 @@ class History:
         Raises
         ------
         DataError
-            If a table or column is not in the contracts, or a value does not fit its type.
+            If a table or column is not in the contracts, a value does not fit its type, an account
+            or an event time is missing, or a number is not finite.
         """
         held, kept = {}, {}
         for name, rows in tables.items():
@@ -205,14 +205,22 @@ class History:
                 raise DataError(f"no contract for table {name!r}.{nearest(name, contracts)}")
             kept[name] = _only(contracts[name], rows.column_names)
             held[name] = _cast(kept[name], rows)
+            _check_rows(kept[name], held[name])
         return cls(
             contracts=MappingProxyType(kept),
             observed_until=observed_until,
             data=MappingProxyType(held),
-            fingerprint=_digest(
-                observed_until.isoformat(), *(_content(k, held[k]) for k in sorted(held))
-            ),
         )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the content of all tables and the end of observation."""
+        digests = self.digests
+        if digests is None:
+            digests = {name: _content(self.hindsight(name)) for name in self.contracts}
+        parts = [f"{name}:{digest}" for name, digest in sorted(digests.items())]
+        text = "\n".join([self.observed_until.isoformat(), *parts])
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def contract(self, table: str) -> Table:
         """Look up the contract of a table that is present.
@@ -234,20 +242,39 @@ class History:
         Parameters
         ----------
         memory_limit : str, optional
-            DuckDB's bound, such as ``"3GB"``; beyond it the engine spills to disk.
+            DuckDB's bound, such as ``"3GB"``; beyond it the engine spills to the system's folder
+            for temporary files.
+
+        Raises
+        ------
+        ConfigError
+            If the memory limit is not understood.
+        SourceError
+            If a file of clean history is gone or damaged.
         """
         import duckdb
 
         connection = duckdb.connect(":memory:")
-        connection.execute("SET TimeZone = 'UTC'")
-        if memory_limit is not None:
-            connection.execute("SET memory_limit = ?", [memory_limit])
-        for name, rows in self.data.items():
-            if isinstance(rows, Path):
-                source = exp.Literal.string(str(rows)).sql(dialect="duckdb")
-                connection.execute(f'CREATE VIEW "{name}" AS FROM read_parquet({source})')
-            else:
-                connection.register(name, rows)
+        try:
+            connection.execute("SET TimeZone = 'UTC'")
+            # DuckDB makes the folder when it first spills, and takes it away when it is closed;
+            # left alone it would spill into the working directory.
+            spill = Path(tempfile.gettempdir()) / f"churnml-{uuid.uuid4().hex}"
+            connection.execute("SET temp_directory = ?", [str(spill)])
+            if memory_limit is not None:
+                connection.execute("SET memory_limit = ?", [memory_limit])
+            for name, rows in self.data.items():
+                _show(connection, name, rows)
+        except duckdb.ParserException as error:
+            connection.close()
+            raise ConfigError(
+                f"memory limit {memory_limit!r}: {error}. Expected such as '2GB' or '500MB'."
+            ) from error
+        except duckdb.IOException as error:
+            connection.close()
+            raise SourceError(
+                f"clean history cannot be read: {error}. Run `churnml check` again."
+            ) from error
         return connection
 
     def as_of(self, cutoff: dt.datetime) -> AsOfView:
@@ -280,11 +307,7 @@ class AsOfView:
     cutoff: dt.datetime
 
     def __post_init__(self) -> None:
-        if self.cutoff.tzinfo is not None:
-            raise DataError(
-                f"cutoff {self.cutoff.isoformat()} has a time zone; "
-                "expected a naive time in UTC. Convert it and drop the zone."
-            )
+        microseconds(self.cutoff)
 
     @cached_property
     def tables(self) -> tuple[str, ...]:
@@ -315,7 +338,7 @@ class AsOfView:
                 f"table {name!r} tells what became of accounts and is read by labels alone; "
                 "a feature may not use it."
             )
-        query = as_of_select(contract, self.cutoff).sql(dialect="duckdb")
+        query = as_of_select(contract, self.cutoff).sql(dialect="duckdb", identify=True)
         with self.history.connect() as connection:
             return connection.execute(query).to_arrow_table()
 
@@ -348,20 +371,6 @@ def _blanked(column: Column, instant: exp.Expr) -> exp.Expr:
     return exp.Case().when(exp.column(column.known) < instant, exp.column(column.name))
 
 
-def contract_from_dict(content: Mapping[str, Any]) -> Table:
-    """Rebuild a contract from ``dataclasses.asdict`` of it, as the manifest stores it."""
-    columns = tuple(
-        Column(**{**item, "kind": Kind(item["kind"]), "choices": tuple(item["choices"])})
-        for item in content["columns"]
-    )
-    return Table(**{**content, "key": tuple(content["key"]), "columns": columns})
-
-
-def contract_to_dict(table: Table) -> dict[str, Any]:
-    """Turn a contract into plain values for the manifest; `contract_from_dict` reverses it."""
-    return asdict(table)
-
-
 def _only(table: Table, present: Iterable[str]) -> Table:
     """Keep the columns that are there, and of the rest forget that they were declared."""
     there = set(present)
@@ -374,17 +383,18 @@ def _only(table: Table, present: Iterable[str]) -> Table:
     lost = [name for name in (*table.key, table.time) if name not in there and name != RECORDED_AT]
     if lost:
         raise DataError(f"table {table.name!r}: required columns are missing: {', '.join(lost)}.")
+    for _ in table.columns:  # what is known at a time that is dropped is dropped in its turn
+        there = {name for name in there if table.column(name).known in {None, *there}}
     columns = tuple(
         replace(column, after=column.after if column.after in there else None)
         for column in table.columns
-        if column.name in there and (column.known is None or column.known in there)
+        if column.name in there
     )
-    names = {column.name for column in columns}
     return replace(
         table,
         columns=columns,
-        key=tuple(name for name in table.key if name in names),
-        dimension=table.dimension if table.dimension in names else None,
+        key=tuple(name for name in table.key if name in there),
+        dimension=table.dimension if table.dimension in there else None,
     )
 
 
@@ -396,12 +406,61 @@ def _cast(table: Table, rows: pa.Table) -> pa.Table:
         raise DataError(f"table {table.name!r}: {error}. Expected types: {schema}.") from error
 
 
-def _content(name: str, rows: pa.Table) -> str:
+def _check_rows(table: Table, rows: pa.Table) -> None:
+    for name in (ACCOUNT_ID, table.time):
+        if count := rows[name].null_count:
+            raise DataError(
+                f"table {table.name!r}: {count} of {rows.num_rows} rows have no {name}; "
+                "expected one in every row. Leave such rows out."
+            )
+    for column in table.columns:
+        if column.kind is not Kind.NUMBER:
+            continue
+        if count := pc.sum(pc.invert(pc.is_finite(rows[column.name]))).as_py():
+            raise DataError(
+                f"table {table.name!r}: {column.name!r} is infinite or not a number in {count} of "
+                f"{rows.num_rows} rows; expected finite numbers, or null where there is none."
+            )
+
+
+def _show(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table | Path) -> None:
+    """Make a view of one table."""
+    if isinstance(rows, Path):
+        source = exp.Literal.string(str(rows)).sql(dialect="duckdb")
+        view = exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
+        connection.execute(f"CREATE VIEW {view} AS FROM read_parquet({source})")
+    else:
+        connection.register(name, rows)
+
+
+def _content(rows: pa.Table) -> str:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, rows.schema) as writer:
         writer.write_table(rows.combine_chunks())
-    return f"{name}:{hashlib.sha256(sink.getvalue()).hexdigest()}"
+    return hashlib.sha256(sink.getvalue()).hexdigest()
 
 
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def microseconds(cutoff: dt.datetime) -> int:
+    """Count the microseconds from 1970 to a cutoff.
+
+    Parameters
+    ----------
+    cutoff : datetime
+        UTC, naive.
+
+    Raises
+    ------
+    DataError
+        If it has a time zone.
+    """
+    if cutoff.tzinfo is not None:
+        raise DataError(
+            f"cutoff {cutoff.isoformat()} has a time zone; expected a naive time in UTC. "
+            "Convert it and drop the zone."
+        )
+    return (cutoff - _EPOCH) // dt.timedelta(microseconds=1)
+
+
+def instant_of(cutoff: int) -> dt.datetime:
+    """Turn microseconds since 1970 back into a time, UTC and naive."""
+    return _EPOCH + dt.timedelta(microseconds=cutoff)

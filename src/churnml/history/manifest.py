@@ -1,0 +1,91 @@
+"""The manifest of clean history: what ingestion says of the tables it wrote."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from churnml.errors import SourceError
+from churnml.history.tables import Column, Kind, Table
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class TableEntry:
+    """What the manifest says of one table.
+
+    Parameters
+    ----------
+    contract : Table
+        As it stood when the table was written.
+    fingerprint : str
+        SHA-256 of the file.
+    """
+
+    contract: Table
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a folder of clean history holds.
+
+    Parameters
+    ----------
+    observed_until : datetime
+        The end of observation, UTC and naive.
+    tables : mapping of str to TableEntry
+        The tables that are present.
+    """
+
+    observed_until: dt.datetime
+    tables: Mapping[str, TableEntry]
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read the manifest of a folder of clean history.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder that ingestion wrote.
+
+    Raises
+    ------
+    SourceError
+        If there is none, or it cannot be understood.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Manifest(
+            observed_until=dt.datetime.fromisoformat(content["observed_until"]),
+            tables={
+                name: TableEntry(_contract(entry["contract"]), str(entry["fingerprint"]))
+                for name, entry in content["tables"].items()
+            },
+        )
+    except FileNotFoundError as error:
+        raise SourceError(
+            f"{folder}: no clean history here ({MANIFEST} is missing). "
+            "Run `churnml check` to read the sources."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SourceError(
+            f"{path}: damaged, or written by another version ({error!r}). "
+            "Run `churnml check` again."
+        ) from error
+
+
+def _contract(content: Mapping[str, Any]) -> Table:
+    """Rebuild a contract from ``dataclasses.asdict`` of it."""
+    columns = tuple(
+        Column(**{**item, "kind": Kind(item["kind"]), "choices": tuple(item["choices"])})
+        for item in content["columns"]
+    )
+    return Table(**{**content, "key": tuple(content["key"]), "columns": columns})
