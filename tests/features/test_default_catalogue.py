@@ -123,7 +123,6 @@ def test_monotone_features_are_those_where_nothing_else_could_be_true(catalogue:
         "csat_last": -1,
         "days_since_use": 1,
         "disputed_invoices_364d": 1,
-        "escalated_tickets_182d": 1,
         "executives_left_182d": 1,
         "failed_payments_364d": 1,
         "failed_payments_91d": 1,
