@@ -53,6 +53,32 @@ def test_each_test_rolls_forward_and_purges() -> None:
     assert second.out_of_time
 
 
+def test_tests_may_be_given_by_date() -> None:
+    dates = (dt.date(2023, 12, 1), dt.date(2023, 10, 1))
+    spec = Splits(test_at=dates, validation_cutoffs=1)
+    first, second = split(YEAR, spec, HORIZON, MONTHLY)
+    assert [months(YEAR, part.test) for part in (first, second)] == [[10], [12]]
+    # 1 August + 60 days = 30 September, and 1 June + 60 days = 31 July.
+    assert (months(YEAR, first.validation), months(YEAR, first.fit)) == ([8], [1, 2, 3, 4, 5, 6])
+    latest = Splits(test_cutoffs=1, validation_cutoffs=1)
+    assert second.fit.tolist() == split(YEAR, latest, HORIZON, MONTHLY)[0].fit.tolist()
+
+
+def test_a_date_to_test_at_that_is_no_cutoff_is_an_error() -> None:
+    spec = Splits(test_at=(dt.date(2023, 11, 1), dt.date(2023, 11, 2)))
+    with pytest.raises(LabelError, match=r"2023-11-02: there is no cutoff .* to 2023-12-01"):
+        split(YEAR, spec, HORIZON, MONTHLY)
+    with pytest.raises(LabelError, match="the table has no rows"):
+        split(YEAR.slice(0, 0), spec, HORIZON, MONTHLY)
+    early = Splits(test_at=(dt.date(2023, 2, 1),))
+    with pytest.raises(LabelError, match="allow 0 tests, but test_at = 2023-02-01"):
+        split(YEAR, early, HORIZON, MONTHLY)
+    with pytest.raises(LabelError, match="without times have no cutoffs"):
+        split(YEAR.drop_columns(["cutoff"]), spec, FLAT, Cutoffs())
+    with pytest.raises(ValueError, match="give test_cutoffs, or test_at, but not both"):
+        Splits(test_cutoffs=1, test_at=(dt.date(2023, 11, 1),))
+
+
 def test_a_label_known_exactly_at_the_test_cutoff_may_teach_and_a_day_later_not() -> None:
     table = frame(*((str(n), month(n)) for n in range(1, 13)))
     one = Splits(test_cutoffs=1, validation_cutoffs=1)

@@ -13,11 +13,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from churnml.config import FrozenModel
 from churnml.errors import LabelError
@@ -38,6 +38,9 @@ class Splits(FrozenModel):
     test_cutoffs : int
         How many of the latest cutoffs to test on, each by a model of its own that saw nothing
         later. For cutoffs that hang on renewals, and for the times of flat tables: months.
+    test_at : tuple of date
+        Instead: the cutoffs to test on. Give them where figures shall stay comparable while history
+        grows, or with others'. Of months, their first days.
     validation_cutoffs : int
         How many cutoffs (or months) before each test stop the boosting and fit the calibrator. More
         steadies both, and takes rows from the fit.
@@ -46,9 +49,16 @@ class Splits(FrozenModel):
     """
 
     test_cutoffs: int = Field(default=3, ge=1, le=120)
+    test_at: tuple[dt.date, ...] = ()
     validation_cutoffs: int = Field(default=3, ge=1, le=120)
     test_share: float = Field(default=0.2, gt=0, lt=1)
     validation_share: float = Field(default=0.2, gt=0, lt=1)
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if self.test_at and "test_cutoffs" in self.model_fields_set:
+            raise ValueError("give test_cutoffs, or test_at, but not both")
+        return self
 
 
 @dataclass(frozen=True)
@@ -100,22 +110,27 @@ def split(frame: pa.Table, spec: Splits, label: LabelSpec, cutoffs: Cutoffs) -> 
     Raises
     ------
     LabelError
-        If there are too few cutoffs or accounts.
+        If there are too few cutoffs or accounts, or none at a time of `Splits.test_at`.
     """
     if "cutoff" not in frame.column_names:
+        if spec.test_at:
+            raise LabelError(
+                f"test_at = {spec.test_at[0]}: rows of a flat table without times have no cutoffs. "
+                "Name the column of times under [label], or set test_share."
+            )
         return (_holdout(frame, spec.test_share, spec.validation_share),)
     times, origins = _times(frame, label, cutoffs)
     distinct = np.unique(origins)
-    tests = distinct[-spec.test_cutoffs :]
+    tests = _tests(distinct, spec)
     found = [_rolling(frame, times, origins, test, spec, label) for test in tests]
     parted = tuple(item for item in found if item is not None)
-    if len(parted) < spec.test_cutoffs:
+    asked = len(tests) if spec.test_at else spec.test_cutoffs
+    if len(parted) < asked:
         raise LabelError(
-            f"{len(distinct)} cutoffs allow {len(parted)} tests, but test_cutoffs = "
-            f"{spec.test_cutoffs}: before a test come {spec.validation_cutoffs} validation "
-            f"cutoffs, and a label takes {label.reach_days} days to be known, before each of the "
-            "two. Use more history, a shorter horizon, or fewer test_cutoffs or "
-            "validation_cutoffs."
+            f"{len(distinct)} cutoffs allow {len(parted)} tests, but {_asked(spec)}: before a test "
+            f"come {spec.validation_cutoffs} validation cutoffs, and a label takes "
+            f"{label.reach_days} days to be known, before each of the two. Use more history, a "
+            "shorter horizon, fewer or later tests, or fewer validation_cutoffs."
         )
     return parted
 
@@ -157,6 +172,28 @@ def _times(frame: pa.Table, label: LabelSpec, cutoffs: Cutoffs) -> tuple[Times, 
     by_month = isinstance(label, ColumnLabel) or cutoffs.days_before_renewal is not None
     origins = times.astype("datetime64[M]").astype("datetime64[us]") if by_month else times
     return times, origins
+
+
+def _tests(distinct: Times, spec: Splits) -> Times:
+    """Choose the cutoffs to test on, ascending."""
+    if not spec.test_at:
+        return distinct[-spec.test_cutoffs :]
+    wanted = np.unique(np.array(spec.test_at, dtype="datetime64[us]"))
+    lost = np.setdiff1d(wanted, distinct)
+    if lost.size:
+        days = distinct.astype("datetime64[D]")
+        where = f"they run from {days[0]} to {days[-1]}" if days.size else "the table has no rows"
+        raise LabelError(
+            f"test_at = {lost[0].astype('datetime64[D]')}: there is no cutoff on that day; "
+            f"{where}. Move it, or change [cutoffs]."
+        )
+    return wanted
+
+
+def _asked(spec: Splits) -> str:
+    if spec.test_at:
+        return f"test_at = {', '.join(map(str, spec.test_at))}"
+    return f"test_cutoffs = {spec.test_cutoffs}"
 
 
 def _rolling(
