@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -271,9 +272,13 @@ def latest_bundle(project: Project, name: str) -> Bundle:
         raise BundleError(
             f"recipe {name!r} has no bundle in {home}. `churnml train {name}` makes one.{hint}"
         ) from error
+    if not re.fullmatch(r"[0-9a-f]+", wanted) or not (home / wanted).is_dir():
+        raise BundleError(
+            f"{home / LATEST}: names no bundle, but {wanted!r}. `churnml train {name}` mends it."
+        )
     bundle = bundles.load(home / wanted)
     # The manifest vouches for the other files; its own hash is the folder's name.
-    if not wanted or not bundle.id.startswith(wanted):
+    if not bundle.id.startswith(wanted):
         raise BundleError(
             f"{bundle.folder}: altered since it was written: its manifest's SHA-256 begins with "
             f"{bundle.id[:_ID]}. `churnml train {name}` makes it again."
