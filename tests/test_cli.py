@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import random
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +22,10 @@ from churnml.errors import (
     SourceError,
     TrainingError,
 )
+
+if TYPE_CHECKING:
+    from churnml.project import Project
+    from churnml.training.workflow import Trained
 
 HEAVY = (
     "duckdb",
@@ -337,3 +343,54 @@ def test_an_unknown_recipe_is_a_usage_error(run: Run, small_project: Path) -> No
 
     assert status == 2
     assert err.endswith("no recipe 'quite'. Did you mean 'quiet'?\n")
+
+
+def test_several_recipes_ask_for_a_name(run: Run, small_project: Path) -> None:
+    training = small_project / "training"
+    shutil.copyfile(training / "quiet.toml", training / "silent.toml")
+
+    status, _, err = run("train", "-C", small_project)
+
+    assert status == 2
+    assert "several recipes; name one of them: quiet, silent." in err
+
+
+def test_a_flat_table_has_no_history_to_check(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,left\na,1\nb,0\n", encoding="utf-8")
+    run("init", tmp_path / "flat", "--table", tmp_path / "t.csv", "--label", "left")
+
+    status, _, err = run("check", "-C", tmp_path / "flat")
+
+    assert status == 2
+    assert "every recipe learns from a flat table; there is no history to check" in err
+
+
+def test_the_package_runs_as_a_module(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["churnml", "--version"])
+
+    with pytest.raises(SystemExit):
+        runpy.run_module("churnml", run_name="__main__")
+
+    assert capsys.readouterr().out.startswith("churnml 0.")
+
+
+@pytest.mark.slow
+def test_score_options_fit_the_recipe(
+    run: Run, company: Project, trained: Trained, tmp_path: Path
+) -> None:
+    for options, message in (
+        (["--table", tmp_path / "t.csv"], "--table is for flat tables"),
+        (["--output", tmp_path / "scores.xlsx"], "expected a name that ends in .parquet or .csv"),
+    ):
+        status, _, err = run("score", "-C", company.root, *options)
+        assert status == 2
+        assert message in err
+
+    path = tmp_path / "scores.csv"
+    status, out, _ = run("score", "-C", company.root, "--top", 0, "--output", path)
+
+    assert status == 0
+    assert out.splitlines()[-1] == f"all scores: {path}"
+    assert path.read_text(encoding="utf-8").startswith('"account_id"')
