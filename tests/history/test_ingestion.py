@@ -196,6 +196,18 @@ def test_the_end_of_observation_is_the_second_after_the_newest_sound_event(yard:
     assert report.observed_until == at(2024, 6, 1, 10, 0, 1)
 
 
+def test_what_became_known_last_is_observed_too(yard: Any) -> None:
+    yard.write(
+        "tickets.csv",
+        "ticket_id,account_id,opened_at,resolved_at\nt,a,2024-06-01 10:00,2024-06-01 10:13\n",
+    )
+
+    report = yard.check("[tables.tickets]\nfiles = 'tickets.csv'\n")
+
+    assert report.observed_until == at(2024, 6, 1, 10, 13, 1)
+    assert report.tables[0].clean == 1
+
+
 def test_an_event_of_the_future_does_not_move_the_end_of_observation(
     yard: Any, counts: Any
 ) -> None:

@@ -139,6 +139,14 @@ def is_current(sources: Sources, *, base: Path, into: Path) -> bool:
     return bool(before == _state(sources, base.resolve()))
 
 
+def _record_times(item: MappedTable) -> list[str]:
+    """Name the times of a table that can only lie in the past: they say when something came."""
+    table = item.table
+    past = [column.name for column in table.columns if column.known == column.name]
+    own = [RECORDED_AT] if table.scheduled else [table.time, RECORDED_AT]
+    return [name for name in (*own, *past) if name in item.present]
+
+
 def _silent(what: str, share: float) -> None:
     """Tell nobody."""
 
@@ -237,18 +245,16 @@ class _Reading:
             return given.replace(tzinfo=zone).astimezone(dt.UTC).replace(tzinfo=None)
         newest: list[dt.datetime] = []
         for name, item in mapped.items():
-            if item.table.scheduled:
+            times = [identifier(time) for time in _record_times(item)]
+            if not times:
                 continue
             checks = self._checked(item, None, known="accounts" in mapped)
-            time = identifier(item.table.time)
-            row = run(
-                self.connection,
-                name,
-                f"SELECT max({time}) FROM {checks.relation} WHERE NOT {checks.faulty} "
-                f"AND {time} < {instant(self.clock)}",
-            ).fetchone()
-            if row is not None and row[0] is not None:
-                newest.append(row[0])
+            past = ", ".join(
+                f"max({time}) FILTER ({time} < {instant(self.clock)})" for time in times
+            )
+            query = f"SELECT {past} FROM {checks.relation} WHERE NOT {checks.faulty}"
+            row = run(self.connection, name, query).fetchone() or ()
+            newest += [time for time in row if time is not None]
         if not newest:
             raise ConfigError(
                 "observed_until is not given, and no table tells of a sound event in the past to "

@@ -116,7 +116,7 @@ class Sources(FrozenModel):
     observed_until: dt.datetime | None = Field(
         None,
         description="the end of observation: nothing from here on is recorded yet. The second "
-        "after the newest event of the tables that are not scheduled, if not given",
+        "after the newest time that anything happened or became known, if not given",
     )
     timezone: str = Field("UTC", description="of times without a zone")
     tables: dict[str, TableSource] = Field(
