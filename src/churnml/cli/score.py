@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,9 +13,13 @@ from churnml.cli import console
 from churnml.cli.options import AsJson, ProjectFolder, open_project, recipe_name
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from churnml.project import Project
     from churnml.serving.scores import Scored, ScoreList
     from churnml.training.bundle import Bundle
+
+LEAST_TOLD = 0.005  # log-odds; less would be shown as +0.00
 
 
 def score(
@@ -106,9 +111,6 @@ def _write(found: ScoreList, path: Path) -> Path:
 
 
 def _show(found: ScoreList, path: Path, top: int) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
     out = console.stdout()
     when = f" as of {found.cutoff:%Y-%m-%d %H:%M} UTC" if found.cutoff is not None else ""
     counts = _by_tier(found)
@@ -116,29 +118,44 @@ def _show(found: ScoreList, path: Path, top: int) -> None:
     whom = (
         f"{accounts:,} accounts"
         if accounts == len(found.scores)
-        else (f"{len(found.scores):,} rows of {accounts:,} accounts")
+        else f"{len(found.scores):,} rows of {accounts:,} accounts"
     )
     out.print(
         f"{whom} scored{when}: " + ", ".join(f"{count:,} {tier}" for tier, count in counts.items())
     )
+    if found.scores:
+        out.print(_riskiest(found.scores[:top]))
+    else:
+        out.print("Nobody is in the population that the label is about.")
+    out.print(f"all scores: {path}", style="dim", highlight=False, soft_wrap=True)
+
+
+def _riskiest(scores: Sequence[Scored]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    dated = len({item.cutoff for item in scores}) > 1
     table = Table(box=None, pad_edge=False)
     table.add_column("account", no_wrap=True)
+    if dated:
+        table.add_column("as of")
     table.add_column("churn", justify="right")
     table.add_column("tier")
     table.add_column("ARR", justify="right")
     table.add_column("because")
-    for item in found.scores[:top]:
+    for item in scores:
+        when = [f"{item.cutoff:%Y-%m-%d}" if item.cutoff is not None else ""] if dated else []
         arr = "" if item.arr is None else f"{item.arr:,.0f}"
-        name = Text(item.account_id)  # an account's name is no markup
-        table.add_row(name, f"{item.probability:.0%}", item.tier, arr, Text(_because(item)))
-    out.print(table)
-    out.print(f"all scores: {path}", style="dim", highlight=False, soft_wrap=True)
+        # An account's name and its values are no markup.
+        named, because = Text(item.account_id), Text(_because(item))
+        table.add_row(named, *when, f"{item.probability:.0%}", item.tier, arr, because)
+    return table
 
 
 def _because(item: Scored) -> str:
     """Tell the three heaviest reasons that raise the risk."""
-    told = (f"+{reason.contribution:.2f} {reason.sentence}" for reason in item.raising[:3])
-    return "\n".join(told)
+    told = [reason for reason in item.raising[:3] if reason.contribution >= LEAST_TOLD]
+    return "\n".join(f"+{reason.contribution:.2f} {reason.sentence}" for reason in told)
 
 
 def _by_tier(found: ScoreList) -> dict[str, int]:

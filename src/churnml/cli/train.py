@@ -80,7 +80,7 @@ def _show(trained: Trained, name: str) -> None:
     for key, words in SHOWN.items():
         found = evaluation.metrics[key]
         shown.add_row(words, _figure(found.value), _range(found))
-    if tested.unseen_evaluation is not None:
+    if tested.unseen_evaluation is not None and not tested.unseen.all():
         unseen = tested.unseen_evaluation.metrics["auc"]
         shown.add_row(
             f"AUC, {tested.unseen_evaluation.accounts:,} accounts never trained on",

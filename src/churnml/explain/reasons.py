@@ -157,7 +157,8 @@ def show(value: Value, unit: str) -> str:
     value : float, bool, str or None
         The value.
     unit : str
-        Its unit: shares become per cent, large numbers are grouped, small ones keep a decimal.
+        Its unit: shares become per cent, large numbers are grouped, small ones keep a decimal,
+        and what is beyond all measure is told by its power of ten.
     """
     if value is None:
         return UNKNOWN
@@ -167,6 +168,8 @@ def show(value: Value, unit: str) -> str:
         return "yes" if value else "no"
     if unit == "share":
         return f"{value:.0%}"
+    if abs(value) >= 1e15 or 0 < abs(value) < 0.005:
+        return f"{value:.2g}"
     if float(value).is_integer() or abs(value) >= 100:
         return f"{value:,.0f}"
     if unit == "ratio" or abs(value) < 1:
