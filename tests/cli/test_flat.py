@@ -1,0 +1,259 @@
+"""From a flat table to scores, on the command line."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+Call = Callable[..., tuple[int, str, str]]
+HEADER = ("id", "months", "plan", "auto", "fee", "left")
+QUICK = "\n[model]\nmax_rounds = 30\nmin_data_in_leaf = 10\nnum_threads = 1\n"
+
+
+def rows(number: int) -> list[list[str]]:
+    """Make up customers: monthly plans and new customers leave more often."""
+    rng = random.Random(5)
+    made = []
+    for row in range(number):
+        months, plan = rng.randint(0, 60), rng.choice(["1", "2", "flex", ""])
+        left = rng.random() < (0.6 if plan == "flex" else 0.1) * (1.3 - months / 60)
+        fee = f"{rng.uniform(20, 110):.2f}" if rng.random() < 0.9 else " "
+        auto = rng.choice(["true", "false", ""])
+        made.append([f"{row:04}", str(months), plan, auto, fee, "Yes" if left else "No"])
+    return made
+
+
+def write(path: Path, body: Sequence[Sequence[str]], header: Sequence[str] = HEADER) -> Path:
+    path.write_text("\n".join(",".join(row) for row in (header, *body)) + "\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def made(run: Call, tmp_path: Path, mlflow_store: Path) -> Callable[..., Path]:
+    """Give a function that makes a project around rows, with few trees."""
+
+    def make(body: Sequence[Sequence[str]], label: str = "left", **values: str) -> Path:
+        folder = tmp_path / "flat"
+        table = write(tmp_path / "t.csv", body)
+        options = [x for key, value in values.items() for x in (f"--{key}", value)]
+        status, _, err = run("init", folder, "--table", table, "--label", label, *options)
+        assert status == 0, err
+        with (folder / "training" / f"{label}.toml").open("a", encoding="utf-8") as file:
+            file.write(QUICK)
+        (folder / "var").mkdir()
+        shutil.copyfile(mlflow_store, folder / "var" / "mlflow.db")
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, mlflow_store: Path) -> Path:
+    """Train a flat project once; tests score with it."""
+    from churnml import scaffold
+    from churnml.project import Project
+    from churnml.training.workflow import train
+
+    home = tmp_path_factory.mktemp("flat")
+    table = write(home / "t.csv", rows(600))
+    scaffold.from_table(home / "flat", table, label="left", identifier="id")
+    with (home / "flat" / "training" / "left.toml").open("a", encoding="utf-8") as file:
+        file.write(QUICK)
+    (home / "flat" / "var").mkdir()
+    shutil.copyfile(mlflow_store, home / "flat" / "var" / "mlflow.db")
+    train(Project.load(home / "flat"), "left", lambda _step, _share: None)
+    return home / "flat"
+
+
+def score(run: Call, folder: Path, table: Path) -> dict[str, dict[str, object]]:
+    status, out, err = run("score", "-C", folder, "--table", table, "--json", "--top", 1000)
+    assert status == 0, err
+    return {item["account_id"]: item for item in json.loads(out)["riskiest"]}
+
+
+def test_a_flat_table_goes_the_whole_way(run: Call, made: Callable[..., Path]) -> None:
+    folder = made(rows(600), id="id")
+    trained = run("train", "-C", folder)
+    scored = run("score", "-C", folder, "--top", 3)
+
+    assert (trained[0], scored[0]) == (0, 0), trained[2] + scored[2]
+    assert trained[1].startswith("left: 600 rows to learn from, ")
+    assert "Tested on held-out accounts, not out of time" in trained[1]
+    assert "never trained on" not in trained[1]  # all of them are
+    assert scored[1].startswith("600 accounts scored: ")
+    assert "plan is flex" in scored[1]
+    tiers = pq.read_table(folder / "var" / "scores" / "left.parquet")["tier"].to_pylist()
+    assert len(set(tiers)) >= 3
+
+
+def test_reasons_and_base_make_the_log_odds(run: Call, trained: Path) -> None:
+    scored = run("score", "-C", trained, "--json", "--top", 600)
+    for item in json.loads(scored[1])["riskiest"]:
+        told = item["base"] + sum(reason["contribution"] for reason in item["reasons"])
+        assert told == pytest.approx(item["log_odds"], abs=1e-9)
+    said = {r["sentence"] for x in json.loads(scored[1])["riskiest"] for r in x["reasons"]}
+    assert {"plan is flex", "plan is unknown", "auto is yes", "auto is no"} <= said
+
+
+def test_scores_do_not_hang_on_the_file_they_come_in(
+    run: Call, trained: Path, tmp_path: Path
+) -> None:
+    """One row alone has plans that look like numbers and blanks that look like nothing."""
+    body = rows(600)
+    together = score(run, trained, write(tmp_path / "all.csv", body))
+    for row in (body[0], *(next(r for r in body if r[2] == plan) for plan in ("1", "flex", ""))):
+        alone = score(run, trained, write(tmp_path / "one.csv", [row]))
+        assert alone[row[0]]["probability"] == together[row[0]]["probability"]
+    frame = pd.read_csv(tmp_path / "all.csv", dtype={"id": str, "plan": str}, na_values=" ")
+    frame["plan"] = frame["plan"].astype("category")
+    frame[sorted(frame.columns)].to_parquet(tmp_path / "all.parquet")
+    assert score(run, trained, tmp_path / "all.parquet") == together
+
+
+def test_an_unseen_category_scores_as_a_missing_one(
+    run: Call, trained: Path, tmp_path: Path
+) -> None:
+    body = [["a", "5", "brand new", "true", "30", ""], ["b", "5", "", "true", "30", ""]]
+    found = score(run, trained, write(tmp_path / "new.csv", body))
+
+    assert found["a"]["probability"] == found["b"]["probability"]
+    assert "plan is brand new" in json.dumps(found["a"])
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "message"),
+    [
+        (
+            ("id", "months", "plans", "auto", "fee"),
+            [["a", "5", "flex", "true", "3"]],
+            r"lacks 1 of the 5 columns that the bundle needs: 'plan'. Did you mean 'plans'?",
+        ),
+        (
+            ("ID", "plan"),
+            [["a", "flex"]],
+            "lacks 4 of the 5 columns that the bundle needs: 'id', 'months', 'auto', 'fee'.",
+        ),
+        (
+            HEADER[:5],
+            [["a", "many", "flex", "true", "3"]],
+            "feature 'months' holds string, but the model knows a number",
+        ),
+        (
+            HEADER[:5],
+            [["a", "inf", "flex", "true", "3"]],
+            "feature 'months' is infinite in 1 rows",
+        ),
+        (
+            HEADER[:5],
+            [["a", "1", "flex", "true", "3"], ["", "1", "flex", "true", "3"]],
+            "column 'id', which names the accounts, is missing in 1 of 2 rows",
+        ),
+        (HEADER[:5], [], "has a header and no rows"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused(
+    run: Call,
+    trained: Path,
+    tmp_path: Path,
+    header: Sequence[str],
+    body: list[list[str]],
+    message: str,
+) -> None:
+    table = write(tmp_path / "new.csv", body, header)
+    status, out, err = run("score", "-C", trained, "--table", table)
+
+    assert status in {1, 2}
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_as_of_needs_history(run: Call, trained: Path) -> None:
+    assert run("score", "-C", trained, "--as-of", "2026-01-01")[0] == 2
+
+
+def test_times_make_a_test_out_of_time_and_stand_beside_scores(
+    run: Call, made: Callable[..., Path]
+) -> None:
+    """The same 100 accounts once a month; the label looks 30 days ahead."""
+    body = []
+    for number, row in enumerate(rows(1000)):
+        month, account = divmod(number, 100)
+        body.append([f"{account:04}", f"2024-{month + 1:02}-01", *row[2:]])
+    folder = made(body, id="id")
+    recipe = folder / "training" / "left.toml"
+    recipe.write_text(
+        recipe.read_text().replace("[label]\n", '[label]\ntime = "months"\nhorizon_days = 30\n')
+    )
+    trained = run("train", "-C", folder, "--json")
+    scored = run("score", "-C", folder, "--top", 3)
+
+    assert trained[0] == scored[0] == 0, trained[2] + scored[2]
+    assert json.loads(trained[1])["out_of_time"] is True
+    assert scored[1].startswith("1,000 rows of 100 accounts scored: ")
+    assert scored[1].splitlines()[1].split()[:3] == ["account", "as", "of"]
+    table = pq.read_table(folder / "var" / "scores" / "left.parquet")
+    assert {when.day for when in table["cutoff"].to_pylist()} == {1}
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "message"),
+    [
+        ({5: "Yes"}, 1, "equals positive = 'Yes' in every row"),
+        ({5: "No"}, 1, "equals positive = 'Yes' in no row"),
+        ({0: "same"}, 1, "accounts appear more than once, for example account_id same"),
+        ({1: "inf"}, 1, "feature 'months' is infinite in"),
+        ({0: ""}, 1, "column 'id' is missing in 600 of 600 rows"),
+    ],
+)
+def test_a_table_that_teaches_nothing_is_refused(
+    run: Call, made: Callable[..., Path], change: dict[int, str], status: int, message: str
+) -> None:
+    folder = made(rows(600), id="id")
+    body = [[change.get(place, value) for place, value in enumerate(row)] for row in rows(600)]
+    write(folder / "data" / "t.csv", body)
+    got, out, err = run("train", "-C", folder)
+
+    assert (got, out) == (status, "")
+    assert message in err
+    assert not (folder / "var" / "bundles").exists()
+
+
+def test_huge_and_tiny_values_are_only_numbers(run: Call, made: Callable[..., Path]) -> None:
+    huge = ("1e308", "-1e308", "1e-320", "5")
+    body = [[row[0], huge[place % 4], *row[2:]] for place, row in enumerate(rows(600))]
+    folder = made(body, id="id")
+    trained, scored = run("train", "-C", folder), run("score", "-C", folder)
+
+    assert trained[0] == scored[0] == 0, trained[2] + scored[2]
+    assert "months is 1e+308" in scored[1] or "plan is" in scored[1]
+    assert "000,000,000" not in scored[1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+def test_a_handful_of_rows_ends_in_words(run: Call, made: Callable[..., Path], count: int) -> None:
+    folder = made(rows(600), id="id")
+    body = rows(600)
+    few = [*[r for r in body if r[5] == "Yes"][: count // 2 + count % 2], *body[: count // 2]]
+    write(folder / "data" / "t.csv", few)
+    status, _, err = run("train", "-C", folder)
+
+    assert status == 1
+    assert err.splitlines()[-1].startswith("error: ")
+
+
+def test_three_values_ask_which_one_is_meant(run: Call, tmp_path: Path) -> None:
+    body = [[*row[:5], "Maybe" if place % 9 == 0 else row[5]] for place, row in enumerate(rows(90))]
+    table = write(tmp_path / "t.csv", body)
+    status, _, err = run("init", tmp_path / "flat", "--table", table, "--label", "left")
+
+    assert status == 2
+    assert "holds Maybe, No, Yes: which of them means" in err
+    assert "--positive" in err
