@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 # Days of one segment are told apart by a bit each, in a signed 64-bit integer.
 MASK_DAYS = 63
+# Beyond these a cutoff is a slip, and windows would leave the range of engines' timestamps.
+EARLIEST, LATEST = (
+    int(np.datetime64(year, "us").astype(np.int64)) for year in ("1900-01-01", "2200-01-01")
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -101,11 +105,15 @@ def plan(cutoffs: Iterable[int], windows: Iterable[Window]) -> SegmentPlan:
     Raises
     ------
     FeatureError
-        If there is no cutoff, or the cutoffs differ in their time of day.
+        If there is no cutoff, one is out of all range, or they differ in their time of day.
     """
     instants = np.unique(np.fromiter(cutoffs, dtype=np.int64))
     if not len(instants):
         raise FeatureError("no cutoff to compute features for; expected at least one.")
+    for instant in instants[[0, -1]].tolist():
+        if not EARLIEST <= instant < LATEST:
+            shown = np.datetime64(instant, "us").astype("datetime64[s]")
+            raise FeatureError(f"cutoff {shown}: expected a time between 1900 and 2200.")
     phases = np.unique(instants % DAY)
     if len(phases) > 1:
         raise FeatureError(
