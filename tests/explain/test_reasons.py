@@ -110,6 +110,12 @@ def test_contributions_must_match_features() -> None:
         (0.333, "ratio", "0.33"),
         (1.333, "ratio", "1.33"),
         (-4.0, "days", "-4"),
+        (True, "", "yes"),
+        (False, "", "no"),
+        (1e308, "money", "1e+308"),
+        (-2e15, "money", "-2e+15"),
+        (0.0012, "ratio", "0.0012"),
+        (0.0, "ratio", "0"),
     ],
 )
 def test_values_are_written_as_people_read_them(value: float, unit: str, shown: str) -> None:

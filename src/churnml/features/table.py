@@ -95,7 +95,7 @@ class ColumnSheet:
     missing : float
         Share of rows without a value.
     minimum, mean, maximum : float, optional
-        Of the finite values; None for strings or where there are none.
+        Of the values; None for strings or where there are none.
     outside : int
         Values outside the range that the catalogue expects.
     """
@@ -254,19 +254,14 @@ def _sheet(name: str, table: TrainingTable, catalogue: Catalogue) -> ColumnSheet
             | (values > (np.inf if high is None else high))
         ).sum()
     )
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return ColumnSheet(
-            name, feature.family, feature.entry.unit, missing, None, None, None, outside
-        )
     return ColumnSheet(
         name,
         feature.family,
         feature.entry.unit,
         missing,
-        float(finite.min()),
-        float((finite / finite.size).sum()),  # the sum itself may be too large for a float
-        float(finite.max()),
+        float(values.min()),
+        float((values / values.size).sum()),  # the sum itself may be too large for a float
+        float(values.max()),
         outside,
     )
 
