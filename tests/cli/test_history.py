@@ -44,7 +44,7 @@ def test_training_reports_rows_accounts_and_what_it_left_out(run: Call, acme: Pa
     assert any(line.startswith("Tested out of time: ") for line in lines)
     assert "accounts never trained on" in out
     assert "AUC of recency alone" in out
-    assert "its label was not yet known" in out
+    assert "Rows purged before each test, their label not yet known: " in out
     assert all(line.endswith(" …") for line in err.splitlines())
 
 

@@ -107,6 +107,7 @@ def test_contributions_must_match_features() -> None:
         (12345.6, "money", "12,346"),
         (3.0, "days", "3"),
         (3.25, "days", "3.2"),
+        (37.998, "days", "38"),
         (0.333, "ratio", "0.33"),
         (1.333, "ratio", "1.33"),
         (-4.0, "days", "-4"),

@@ -73,7 +73,8 @@ def _show(trained: Trained, name: str) -> None:
         f"Tested {how}: {evaluation.rows:,} rows of {evaluation.accounts:,} accounts, "
         f"{evaluation.positives:,} churned"
     )
-    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    out.print(title)
+    shown = Table(box=None, pad_edge=False)
     shown.add_column("")
     shown.add_column("value", justify="right")
     shown.add_column(f"{evaluation.level:.0%} interval", justify="right")
@@ -92,11 +93,10 @@ def _show(trained: Trained, name: str) -> None:
         shown.add_row("AUC of recency alone", _figure(tested.recency.second), "")
         shown.add_row("AUC gained over it", _figure(gain.value, "+"), _range(gain))
     out.print(shown)
-    purged = sum(parted.purged for parted in tested.splits)
-    if purged:
+    if any(parted.purged for parted in tested.splits):
+        purged = ", ".join(f"{parted.purged:,}" for parted in tested.splits)
         out.print(
-            f"{purged:,} times a row did not teach a tested model, as its label was not yet known.",
-            style="dim",
+            f"Rows purged before each test, their label not yet known: {purged}.", style="dim"
         )
     out.print("Intervals resample accounts, not rows.", style="dim")
     out.print(f"bundle {trained.bundle.id[:12]}  run {trained.run.id}")

@@ -174,4 +174,4 @@ def show(value: Value, unit: str) -> str:
         return f"{value:,.0f}"
     if unit == "ratio" or abs(value) < 1:
         return f"{value:.2f}"
-    return f"{value:.1f}"
+    return f"{value:.1f}".removesuffix(".0")
