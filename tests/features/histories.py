@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from churnml.history.asof import ARROW_TYPES, History
+from churnml.history.asof import History
+from churnml.history.memory import ARROW_TYPES
 
 from .oracle import CONTRACTS, Row, Tables, days
 

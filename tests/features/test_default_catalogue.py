@@ -20,7 +20,8 @@ from churnml.features.catalogue import Catalogue, read_catalogue
 from churnml.features.catalogue_page import written
 from churnml.features.engine import compute, compute_live
 from churnml.features.facts import Program, compile_catalogue
-from churnml.history.asof import History, _only
+from churnml.history.asof import History
+from churnml.history.memory import only
 from churnml.history.tables import STANDARD, Table
 from churnml.labels.terms import Terms
 from churnml.simulate import simulate
@@ -552,7 +553,7 @@ def test_a_history_of_one_table_with_its_barest_columns_gives_what_it_can(
 ) -> None:
     contract: Table = STANDARD[table]
     bare = {c.name for c in contract.columns if c.required} | {*contract.key, contract.time}
-    contracts = {table: _only(contract, bare - {"recorded_at"})}
+    contracts = {table: only(contract, bare - {"recorded_at"})}
     kept, omitted = catalogue.available(contracts)
 
     compile_catalogue(kept, contracts)

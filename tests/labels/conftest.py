@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from churnml.history.asof import ARROW_TYPES, History
+from churnml.history.asof import History
+from churnml.history.memory import ARROW_TYPES
 from churnml.history.tables import STANDARD
 
 Rows = Sequence[Mapping[str, Any]]

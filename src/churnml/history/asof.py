@@ -12,36 +12,25 @@ import hashlib
 import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlglot import exp
 
 from churnml.errors import ConfigError, DataError, SourceError, nearest
 from churnml.history.manifest import read_manifest
-from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, STANDARD, Column, Kind, Table
+from churnml.history.memory import only, typed
+from churnml.history.tables import RECORDED_AT, STANDARD, Column, Table
 
 if TYPE_CHECKING:
     import duckdb
 
 _EPOCH = dt.datetime(1970, 1, 1)
-
-ARROW_TYPES: Mapping[Kind, pa.DataType] = MappingProxyType(
-    {
-        Kind.ID: pa.string(),
-        Kind.STRING: pa.string(),
-        Kind.NUMBER: pa.float64(),
-        Kind.INTEGER: pa.int64(),
-        Kind.BOOLEAN: pa.bool_(),
-        Kind.TIME: pa.timestamp("us"),
-    }
-)
 
 
 def row_known_columns(table: Table) -> tuple[str, ...]:
@@ -163,7 +152,7 @@ class History:
                 raise SourceError(
                     f"{data[name]}: cannot be read ({error}). Run `churnml check` again."
                 ) from error
-            contracts[name] = _only(entry.contract, present)
+            contracts[name] = only(entry.contract, present)
         return cls(
             contracts=MappingProxyType(contracts),
             observed_until=manifest.observed_until,
@@ -203,9 +192,8 @@ class History:
         for name, rows in tables.items():
             if name not in contracts:
                 raise DataError(f"no contract for table {name!r}.{nearest(name, contracts)}")
-            kept[name] = _only(contracts[name], rows.column_names)
-            held[name] = _cast(kept[name], rows)
-            _check_rows(kept[name], held[name])
+            kept[name] = only(contracts[name], rows.column_names)
+            held[name] = typed(kept[name], rows)
         return cls(
             contracts=MappingProxyType(kept),
             observed_until=observed_until,
@@ -270,7 +258,7 @@ class History:
             raise ConfigError(
                 f"memory limit {memory_limit!r}: {error}. Expected such as '2GB' or '500MB'."
             ) from error
-        except duckdb.IOException as error:
+        except (duckdb.IOException, duckdb.InvalidInputException) as error:
             connection.close()
             raise SourceError(
                 f"clean history cannot be read: {error}. Run `churnml check` again."
@@ -369,58 +357,6 @@ def _blanked(column: Column, instant: exp.Expr) -> exp.Expr:
     if column.known is None:
         return exp.column(column.name)
     return exp.Case().when(exp.column(column.known) < instant, exp.column(column.name))
-
-
-def _only(table: Table, present: Iterable[str]) -> Table:
-    """Keep the columns that are there, and of the rest forget that they were declared."""
-    there = set(present)
-    unknown = sorted(there - set(table.names))
-    if unknown:
-        raise DataError(
-            f"table {table.name!r}: column {unknown[0]!r} is not in its contract."
-            f"{nearest(unknown[0], table.names)}"
-        )
-    lost = [name for name in (*table.key, table.time) if name not in there and name != RECORDED_AT]
-    if lost:
-        raise DataError(f"table {table.name!r}: required columns are missing: {', '.join(lost)}.")
-    for _ in table.columns:  # what is known at a time that is dropped is dropped in its turn
-        there = {name for name in there if table.column(name).known in {None, *there}}
-    columns = tuple(
-        replace(column, after=column.after if column.after in there else None)
-        for column in table.columns
-        if column.name in there
-    )
-    return replace(
-        table,
-        columns=columns,
-        key=tuple(name for name in table.key if name in there),
-        dimension=table.dimension if table.dimension in there else None,
-    )
-
-
-def _cast(table: Table, rows: pa.Table) -> pa.Table:
-    schema = pa.schema([(column.name, ARROW_TYPES[column.kind]) for column in table.columns])
-    try:
-        return rows.select(list(table.names)).cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise DataError(f"table {table.name!r}: {error}. Expected types: {schema}.") from error
-
-
-def _check_rows(table: Table, rows: pa.Table) -> None:
-    for name in (ACCOUNT_ID, table.time):
-        if count := rows[name].null_count:
-            raise DataError(
-                f"table {table.name!r}: {count} of {rows.num_rows} rows have no {name}; "
-                "expected one in every row. Leave such rows out."
-            )
-    for column in table.columns:
-        if column.kind is not Kind.NUMBER:
-            continue
-        if count := pc.sum(pc.invert(pc.is_finite(rows[column.name]))).as_py():
-            raise DataError(
-                f"table {table.name!r}: {column.name!r} is infinite or not a number in {count} of "
-                f"{rows.num_rows} rows; expected finite numbers, or null where there is none."
-            )
 
 
 def _show(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table | Path) -> None:
