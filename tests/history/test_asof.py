@@ -308,3 +308,20 @@ def test_times_in_the_engine_are_utc() -> None:
     with history(usage=one_use()).connect() as connection:
         assert isinstance(connection, duckdb.DuckDBPyConnection)
         assert connection.execute("SELECT current_setting('TimeZone')").fetchall() == [("UTC",)]
+
+
+def test_a_fingerprint_moves_with_when_a_column_is_known_and_not_with_words() -> None:
+    rows = history(usage=one_use() | {"event": ["view"]}).data
+    usage = STANDARD["usage"]
+
+    def fingerprint(**changes: Any) -> str:
+        columns = tuple(
+            dataclasses.replace(column, **changes) if column.name == "event" else column
+            for column in usage.columns
+        )
+        contracts = {"usage": dataclasses.replace(usage, columns=columns)}
+        made = History.from_tables(rows, observed_until=UNTIL, contracts=contracts)
+        return made.fingerprint
+
+    assert fingerprint(known="occurred_at") != fingerprint()
+    assert fingerprint(doc="what was done, told otherwise") == fingerprint()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
@@ -202,11 +203,12 @@ class History:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the content of all tables and the end of observation."""
+        """SHA-256 over the content of all tables, when it is known, and the end of observation."""
         digests = self.digests
         if digests is None:
             digests = {name: _content(self.hindsight(name)) for name in self.contracts}
-        parts = [f"{name}:{digest}" for name, digest in sorted(digests.items())]
+        rules = {name: _rules(table) for name, table in self.contracts.items()}
+        parts = [f"{name}:{digest}:{rules[name]}" for name, digest in sorted(digests.items())]
         text = "\n".join([self.observed_until.isoformat(), *parts])
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -367,6 +369,17 @@ def _show(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table | Pat
         connection.execute(f"CREATE VIEW {view} AS FROM read_parquet({source})")
     else:
         connection.register(name, rows)
+
+
+def _rules(table: Table) -> str:
+    """Write what a contract says of when and how rows count; its words are left out.
+
+    The same bytes under another rule are another history: a column found to be known later than
+    was declared must not leave what was made from it in use.
+    """
+    columns = [[c.name, c.kind.value, c.known] for c in table.columns]
+    own = [table.time, table.key, table.dimension, table.scheduled, table.label_only]
+    return json.dumps([columns, own])
 
 
 def _content(rows: pa.Table) -> str:
