@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import tomllib
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -103,15 +105,12 @@ def read_model(model: type[Model], path: Path) -> Model:
 
 
 def _json(content: dict[str, Any]) -> str:
-    import datetime as dt
-    import json
+    return json.dumps(content, default=_isoformat)
 
-    def default(value: object) -> str:
-        if isinstance(value, dt.date | dt.time):  # datetime is a date
-            return value.isoformat()
-        raise TypeError(f"TOML value of unexpected type {type(value).__name__}")
 
-    return json.dumps(content, default=default)
+def _isoformat(value: dt.date | dt.time) -> str:
+    """Write a date or a time, all that TOML knows and JSON does not."""
+    return value.isoformat()
 
 
 def _explain(model: type[BaseModel], item: Any) -> str:

@@ -1,0 +1,104 @@
+"""The data contract: what a table must say to be one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from churnml.errors import ConfigError
+from churnml.history.tables import STANDARD, TICKETS, USAGE, Column, Kind, Table
+
+ACCOUNT = Column("account_id", Kind.ID, "the account")
+TIME = Column("happened_at", Kind.TIME, "when it happened")
+
+
+def test_the_standard_tables() -> None:
+    assert list(STANDARD) == [
+        "accounts",
+        "contacts",
+        "subscriptions",
+        "usage",
+        "messages",
+        "tickets",
+        "surveys",
+        "invoices",
+        "outcomes",
+    ]
+    assert [name for name, table in STANDARD.items() if table.label_only] == ["outcomes"]
+    assert [name for name, table in STANDARD.items() if table.scheduled] == ["subscriptions"]
+    assert all(table.name == name for name, table in STANDARD.items())
+
+
+@pytest.mark.parametrize("table", STANDARD.values(), ids=STANDARD)
+def test_every_standard_table_can_be_cut_by_time(table: Table) -> None:
+    assert table.column("account_id").required
+    assert table.column(table.time).required
+    assert table.has("recorded_at")
+    for column in table.columns:
+        assert column.doc
+        if column.kind is Kind.TIME and column.known is not None:
+            assert column.known == column.name
+        if column.known is not None:
+            assert table.column(column.known).known == column.known
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("csat", "csat_at"),
+        ("csat_at", "csat_at"),
+        ("first_contact", "resolved_at"),
+        ("category", None),
+        ("opened_at", None),
+    ],
+)
+def test_when_a_tickets_values_become_known(name: str, known: str | None) -> None:
+    assert TICKETS.column(name).known == known
+
+
+def test_a_column_is_found_or_its_nearest_named() -> None:
+    assert USAGE.has("event")
+    assert not USAGE.has("evnt")
+    with pytest.raises(ConfigError, match=r"'usage' has no column 'evnt'\. Did you mean 'event'"):
+        USAGE.column("evnt")
+
+
+def table(*columns: Column, **more: object) -> Table:
+    plain = Table("clicks", "One click.", (), "happened_at", (ACCOUNT, TIME, *columns))
+    return dataclasses.replace(plain, **more)  # type: ignore[arg-type]
+
+
+def test_a_table_of_ones_own() -> None:
+    own = table(Column("page", Kind.STRING, "which page"), dimension="page")
+    assert own.names == ("account_id", "happened_at", "page")
+    assert (own.scheduled, own.label_only, own.key) == (False, False, ())
+
+
+@pytest.mark.parametrize(
+    ("columns", "more", "why"),
+    [
+        ([TIME], {}, r"'clicks': columns declared twice: happened_at\."),
+        ([], {"columns": (TIME,)}, r"'clicks' has no column 'account_id'"),
+        ([], {"time": "hapened_at"}, r"no column 'hapened_at'\. Did you mean 'happened_at'"),
+        ([], {"time": "account_id"}, r"its time 'account_id' is not a time column\."),
+        ([], {"key": ("click_id",)}, r"no column 'click_id'"),
+        ([], {"dimension": "page"}, r"no column 'page'"),
+        ([Column("page", Kind.ID, "", known="page_at")], {}, r"no column 'page_at'"),
+        (
+            [Column("page", Kind.ID, "", known="account_id")],
+            {},
+            r"column 'page' has known = 'account_id', which is of kind id; expected a time",
+        ),
+        (
+            [Column("end", Kind.TIME, "", after="account_id")],
+            {},
+            r"column 'end' has after = 'account_id', which is of kind id; expected a time",
+        ),
+    ],
+)
+def test_what_cannot_be_a_table_is_refused(
+    columns: list[Column], more: dict[str, object], why: str
+) -> None:
+    with pytest.raises(ConfigError, match=why):
+        table(*columns, **more)

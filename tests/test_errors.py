@@ -1,0 +1,33 @@
+"""The tree of errors, and the remedy at the end of a message."""
+
+from __future__ import annotations
+
+import inspect
+
+from churnml import errors
+from churnml.errors import ChurnMLError, nearest
+
+
+def test_every_error_is_churnmls_own_and_drawn_in_the_tree() -> None:
+    classes = [c for _, c in inspect.getmembers(errors, inspect.isclass)]
+    own = [c for c in classes if c.__module__ == "churnml.errors"]
+    assert len(own) == 8
+    assert all(issubclass(c, ChurnMLError) for c in own)
+    assert all(f" {c.__name__} " in (errors.__doc__ or "") for c in own if c is not ChurnMLError)
+
+
+def test_the_nearest_name_is_meant() -> None:
+    assert nearest("usge", ["usage", "tickets"]) == " Did you mean 'usage'?"
+
+
+def test_where_nothing_is_near_all_names_are_told() -> None:
+    assert nearest("x", ["usage", "tickets", "usage"]) == " Expected one of: tickets, usage."
+
+
+def test_many_names_are_cut_short() -> None:
+    letters = "abcdefghijklmn"
+    assert nearest("?", letters) == " Expected one of: a, b, c, d, e, f, g, h, i, j, k, l, …."
+
+
+def test_where_there_are_no_names_that_is_told() -> None:
+    assert nearest("x", []) == " There are none."
