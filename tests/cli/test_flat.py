@@ -226,6 +226,23 @@ def test_a_table_that_teaches_nothing_is_refused(
     assert not (folder / "var" / "bundles").exists()
 
 
+def test_a_figure_that_does_not_exist_is_a_dash_and_null(
+    run: Call, made: Callable[..., Path]
+) -> None:
+    """Where all rows are alike there is one probability, and through one point no slope."""
+    folder = made([[row[0], "5", "flex", "true", "3", row[5]] for row in rows(600)], id="id")
+    shown, told = run("train", "-C", folder), run("train", "-C", folder, "--json")
+    scored = run("score", "-C", folder)
+
+    assert shown[0] == told[0] == scored[0] == 0, shown[2]
+    assert [line.split()[2:] for line in shown[1].splitlines() if "slope" in line] == [["–", "–"]]
+    assert json.loads(told[1])["tested"]["metrics"]["calibration_slope"] == {
+        "value": None,
+        "low": None,
+        "high": None,
+    }
+
+
 def test_huge_and_tiny_values_are_only_numbers(run: Call, made: Callable[..., Path]) -> None:
     huge = ("1e308", "-1e308", "1e-320", "5")
     body = [[row[0], huge[place % 4], *row[2:]] for place, row in enumerate(rows(600))]
