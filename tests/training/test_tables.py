@@ -155,6 +155,28 @@ def test_a_failed_build_leaves_the_earlier_table(
     ]
 
 
+def test_history_replaced_while_the_table_was_built_spoils_it(
+    again: Callable[..., Prepared], elsewhere: Project
+) -> None:
+    recipe = elsewhere.recipe("churn_90d").model_copy(
+        update={"features": FeatureChoice(families=("lifecycle",))}
+    )
+    first = again(features=recipe.features)
+    assert first.path is not None
+    first.path.unlink()
+    manifest = elsewhere.history / "manifest.json"
+
+    def replace_history(step: str, _share: float) -> None:
+        if step == "features":
+            content = json.loads(manifest.read_text())
+            content["tables"]["usage"]["fingerprint"] = "0" * 64
+            manifest.write_text(json.dumps(content))
+
+    with pytest.raises(DataError, match="read anew while this ran"):
+        prepare(elsewhere, recipe, replace_history)
+    assert not first.path.exists()
+
+
 def test_the_sheet_tells_what_the_table_holds(trained: Trained) -> None:
     sheet, frame = trained.prepared.sheet, trained.prepared.table.frame
     assert sheet["rows"] == frame.num_rows

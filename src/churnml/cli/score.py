@@ -71,7 +71,7 @@ def _scores(
     from churnml.errors import ConfigError
     from churnml.labels import ColumnLabel
     from churnml.serving.scorer import label_of, read_flat, score_flat, score_history
-    from churnml.training.tables import open_history
+    from churnml.training.tables import open_history, require_unchanged
 
     spec = label_of(bundle)
     if isinstance(spec, ColumnLabel):
@@ -82,7 +82,9 @@ def _scores(
     if table is not None:
         raise ConfigError("--table is for flat tables; this recipe scores the accounts of history.")
     history = open_history(project, bar.share)
-    return score_history(history, bundle, cutoff=as_of, progress=bar.share)
+    found = score_history(history, bundle, cutoff=as_of, progress=bar.share)
+    require_unchanged(project, history)
+    return found
 
 
 def _default(project: Project, name: str, found: ScoreList) -> Path:

@@ -87,6 +87,28 @@ def open_history(project: Project, progress: Progress) -> History:
         return History.open(project.history)
 
 
+def require_unchanged(project: Project, history: History) -> None:
+    """Refuse what was computed if clean history was replaced meanwhile.
+
+    Parameters
+    ----------
+    project : Project
+        Whose history.
+    history : History
+        As it was when the computation began.
+
+    Raises
+    ------
+    DataError
+        If another reading has taken its place, so that the computation may have seen both.
+    """
+    if History.open(project.history).fingerprint != history.fingerprint:
+        raise DataError(
+            f"{project.history} was read anew while this ran, so that what was computed may be of "
+            "two histories. Run it again."
+        )
+
+
 def _read(project: Project, progress: Progress) -> None:
     report = ingest(
         project.sources,
@@ -145,6 +167,11 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
         path,
         progress=lambda done, total: progress("features", done / total),
     )
+    try:
+        require_unchanged(project, history)
+    except DataError:
+        path.unlink()  # it bears the name of a history that it may not be made from
+        raise
     sheet = {
         "table": fingerprints.table,
         "code": _code(),
