@@ -59,7 +59,6 @@ def test_sound_rows_pass(found: Any) -> None:
         ("t,a,1024-01-01,,,,", ("impossible_value", "opened_at")),
         ("t,a,2024-01-02,2024-01-01,,,", ("wrong_order", "resolved_at")),
         ("t,a,2025-01-01,,,,", ("after_now", "opened_at")),
-        ("t,a,2024-01-01,2025-01-01,,,", ("after_now", "resolved_at")),
     ],
 )
 def test_a_faulty_row_is_set_aside_with_its_fault(
@@ -94,15 +93,105 @@ def test_the_last_instant_before_the_end_is_in_the_past(found: Any) -> None:
     assert faults == {}
 
 
-def test_a_scheduled_term_may_start_in_the_future_but_not_be_cancelled_there(found: Any) -> None:
-    header = "subscription_id,account_id,started_at,ends_at,cancelled_at\n"
+TERMS = "subscription_id,account_id,started_at,ends_at,cancelled_at,cancel_kind,terminated_at\n"
 
-    faults, aside = found(
-        "subscriptions", header + "s,a,2025-06-01,2026-06-01,\nt,a,2024-06-01,,2025-06-01\n"
+
+def test_a_term_whose_notice_is_yet_to_come_is_kept_without_it(found: Any, yard: Any) -> None:
+    rows = (
+        "s,a,2024-06-01,,2024-07-01,voluntary,\n"
+        "t,b,2024-06-01,,2025-01-01,involuntary,2025-02-01\n"  # all of it still to come
+        "u,c,2024-06-01,,2024-12-01,voluntary,2025-02-01\n"  # notice given, end booked
+        "v,d,2025-06-01,2026-06-01,,,\n"
     )
 
-    assert faults == {("after_now", "cancelled_at"): 1}
-    assert aside_ids(aside, "subscription_id") == ["t"]
+    faults, aside = found("subscriptions", TERMS + rows)
+
+    assert faults == {("not_yet_known", "cancelled_at"): 1, ("not_yet_known", "terminated_at"): 2}
+    assert aside == []
+    told = [
+        (row["subscription_id"], row["cancelled_at"], row["cancel_kind"], row["terminated_at"])
+        for row in yard.clean("subscriptions")
+    ]
+    assert told == [
+        ("s", dt.datetime(2024, 7, 1), "voluntary", None),
+        ("t", None, None, None),
+        ("u", dt.datetime(2024, 12, 1), "voluntary", None),
+        ("v", None, None, None),
+    ]
+
+
+def test_a_value_not_yet_known_is_named_with_its_place_and_counts_as_no_error(yard: Any) -> None:
+    yard.write("tickets.csv", TICKETS + "t,a,2024-12-15,2025-01-01,2025-01-03,5,\n")
+
+    report = yard.check(TOP + "[tables.tickets]\nfiles = 'tickets.csv'\nmax_faulty = 0\n")
+
+    assert report.written
+    first, second = report.tables[0].findings
+    assert (first.severity, first.quarantined) == (Severity.WARNING, False)
+    assert first.expected == "before 2025-01-01T00:00:00Z; blank until then: resolved_at"
+    assert second.expected == "before 2025-01-01T00:00:00Z; blank until then: csat_at, csat"
+    assert [(item.key, item.got, item.source, item.row) for item in first.examples] == [
+        ("t", "2025-01-01 00:00:00", "tickets.csv", 2)
+    ]
+
+
+def test_a_value_that_came_just_before_the_end_is_kept(found: Any, yard: Any) -> None:
+    faults, _ = found("tickets", TICKETS + "t,a,2024-12-01,2024-12-31T23:59:59.999999Z,,,\n")
+
+    assert faults == {}
+    assert yard.clean("tickets")[0]["resolved_at"] is not None
+
+
+def test_a_row_recorded_after_the_end_is_left_out_without_counting_as_an_error(
+    yard: Any, counts: Count
+) -> None:
+    header = "account_id,occurred_at,event,recorded_at\n"
+    rows = "a,2024-12-30,e,2025-01-01\na,2024-12-31,e,2024-12-31T23:59:59\n"
+    yard.write("usage.csv", header + rows)
+
+    report = yard.check(TOP + "[tables.usage]\nfiles = 'usage.csv'\nmax_faulty = 0\n")
+
+    assert counts(report, "usage") == {("not_yet_recorded", "recorded_at"): 1}
+    assert report.written
+    assert [item["_fault"] for item in yard.aside("usage")] == ["not_yet_recorded:recorded_at"]
+    assert len(yard.clean("usage")) == 1
+
+
+def test_a_row_that_happened_after_the_end_is_an_error_whenever_recorded(found: Any) -> None:
+    header = "account_id,occurred_at,event,recorded_at\n"
+
+    faults, _ = found("usage", header + "a,2025-01-01,e,2025-01-02\na,2024-12-31,e,\n")
+
+    assert faults == {("after_now", "occurred_at"): 1}
+
+
+def test_a_later_word_that_is_not_yet_recorded_contradicts_nothing(found: Any, yard: Any) -> None:
+    rows = "c,a,2024-01-01,2024-01-01,technical\nc,a,2024-01-01,2025-03-01,executive\n"
+
+    faults, aside = found("contacts", CONTACTS + rows)
+
+    assert faults == {("not_yet_recorded", "recorded_at"): 1}
+    assert aside_ids(aside, "role") == ["executive"]
+    assert [row["role"] for row in yard.clean("contacts")] == ["technical"]
+
+
+def test_a_declared_column_is_blank_until_it_is_known_and_its_time_stays(
+    found: Any, yard: Any
+) -> None:
+    header = "account_id,occurred_at,event,rated_on,rating\n"
+    contract = """
+    [contracts.usage]
+    columns = [
+        { name = "rated_on", kind = "time", doc = "the day agreed for rating" },
+        { name = "rating", kind = "number", doc = "the rating", known = "rated_on" },
+    ]
+    """
+
+    faults, _ = found("usage", header + "a,2024-12-01,e,2025-02-01,3\n", contract)
+
+    assert faults == {("not_yet_known", "rated_on"): 1}
+    (row,) = yard.clean("usage")
+    assert (row["rated_on"], row["rating"]) == (dt.datetime(2025, 2, 1), None)
 
 
 def test_a_time_without_zone_among_times_with_one_is_a_guess(found: Any) -> None:

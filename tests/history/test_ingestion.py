@@ -103,6 +103,38 @@ def test_a_table_with_too_many_faulty_rows_leaves_history_as_it_was(yard: Any) -
     assert len(yard.aside("usage")) == 2
 
 
+def test_a_table_recorded_only_after_the_end_is_refused_unless_it_may_be_empty(yard: Any) -> None:
+    yard.write("usage.csv", "account_id,occurred_at,event,recorded_at\na,2024-12-31,e,2025-01-02\n")
+
+    assert yard.check(TOP + USAGE).tables[0].refused == (
+        "none of its 1 rows is both sound and recorded before the end of observation"
+    )
+    assert yard.check(TOP + USAGE + 'accept = ["empty"]\n').written
+
+
+def test_an_earlier_end_of_observation_hides_nothing_that_was_known_by_then(yard: Any) -> None:
+    yard.write(
+        "subscriptions.csv",
+        "subscription_id,account_id,started_at,recorded_at,cancelled_at,cancel_kind,terminated_at\n"
+        "s,a,2024-06-01,,2024-12-01,voluntary,2025-02-01\n"
+        "t,b,2024-06-01,,2025-02-01,voluntary,2025-03-01\n"
+        "u,c,2025-03-01,2024-12-01,,,\n"
+        "v,d,2025-03-01,2025-02-01,,,\n",
+    )
+    seen = []
+    for end in ("2025-01-01", "2026-01-01"):
+        report = yard.check(
+            f"observed_until = {end}T00:00:00Z\n"
+            "[tables.subscriptions]\nfiles = 'subscriptions.csv'\n"
+        )
+        assert report.written
+        view = History.open(yard.history).as_of(at(2025, 1, 1))
+        seen.append(view.table("subscriptions").to_pylist())
+
+    assert seen[0] == seen[1]
+    assert [row["subscription_id"] for row in seen[0]] == ["s", "t", "u"]
+
+
 def test_few_faulty_rows_are_set_aside_and_history_goes_on(yard: Any) -> None:
     yard.write("usage.csv", HEADER + "a,2024-12-31,e\n" * 98 + "a,,e\na,2024-13-01,e\n")
 

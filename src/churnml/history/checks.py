@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from churnml.history.conversions import EXPECTED
@@ -63,12 +63,16 @@ class Checked:
         SQL to select from: the rows of `mapped` beside what other tables say of them.
     accept : tuple of Fault
         Faults whose rows are kept.
+    early : mapping of str to str
+        SQL that is true where a column's value is not yet known at the end of observation, for the
+        columns that are known at a time of their own.
     """
 
     mapped: MappedTable
     rules: tuple[Rule, ...]
     relation: str
     accept: tuple[Fault, ...]
+    early: Mapping[str, str]
 
     def severity(self, fault: Fault) -> Severity:
         """Give the severity of a fault in this table."""
@@ -89,6 +93,16 @@ class Checked:
         return any_of(
             rule.condition for rule in self.rules if self.severity(rule.fault) is Severity.ERROR
         )
+
+    @property
+    def clean(self) -> str:
+        """SQL of the rows of clean history: what is not yet known is blank."""
+        blanked = ", ".join(
+            f"CASE WHEN {early} THEN NULL ELSE {identifier(name)} END AS {identifier(name)}"
+            for name, early in self.early.items()
+        )
+        columns = f"* REPLACE ({blanked})" if blanked else "*"
+        return f"SELECT {columns} FROM {self.relation} WHERE NOT {self.faulty}"
 
     @property
     def key_text(self) -> str:
@@ -157,18 +171,21 @@ def checked(
         )
     rules = [
         *_value_rules(mapped, _mixed(connection, mapped)),
-        *_order_rules(mapped, observed_until),
+        *_order_rules(mapped),
+        *(_end_rules(mapped, observed_until) if observed_until is not None else ()),
         *(_account_rules(mapped) if against_accounts else ()),
         *_warnings(mapped),
     ]
-    return Checked(mapped, tuple(rules), relation, source.accept)
+    early = {} if observed_until is None else _early(mapped, observed_until)
+    return Checked(mapped, tuple(rules), relation, source.accept, early)
 
 
 def with_repeats(connection: DuckDBPyConnection, checks: Checked) -> Checked:
     """Find rows whose key another row has, and add the rules that set them aside.
 
     Of rows with one key, the sound one that was known first stays, whatever the order of the
-    source; where several were known then, the least in the order of its values.
+    source; where several were known then, the least in the order of its values. A row that is not
+    yet recorded repeats nothing: it is a later word, which has not been heard.
 
     Parameters
     ----------
@@ -185,7 +202,9 @@ def with_repeats(connection: DuckDBPyConnection, checks: Checked) -> Checked:
     if mapped.has(RECORDED_AT):
         known = f"greatest({RECORDED_AT}, {known})"
     values = ", ".join(identifier(name) for name in mapped.present)
+    unheard = any_of(r.condition for r in checks.rules if r.fault is Fault.NOT_YET_RECORDED)
     keyed = " AND ".join(f"{identifier(name)} IS NOT NULL" for name in table.key)
+    keyed = f"{keyed} AND NOT {unheard}"
     rows = f"(SELECT * FROM {checks.relation} WHERE {keyed})"
     repeats = f"{table.name}_repeats"
     run(
@@ -213,7 +232,7 @@ def with_repeats(connection: DuckDBPyConnection, checks: Checked) -> Checked:
         Rule(fault, None, f"{_REPEAT} = '{fault}'", "'a further row'", f"one row for each {names}")
         for fault in (Fault.CONFLICT, Fault.DUPLICATE)
     )
-    return Checked(mapped, (*checks.rules, *rules), relation, checks.accept)
+    return replace(checks, rules=(*checks.rules, *rules), relation=relation)
 
 
 def _mixed(connection: DuckDBPyConnection, mapped: MappedTable) -> tuple[str, ...]:
@@ -267,7 +286,7 @@ def _bounds(column: Column) -> Iterator[Rule]:
         yield Rule(fault, column.name, outside_time, got, "a year from 1900 to 2199")
 
 
-def _order_rules(mapped: MappedTable, observed_until: dt.datetime | None) -> Iterator[Rule]:
+def _order_rules(mapped: MappedTable) -> Iterator[Rule]:
     table = mapped.table
     for column in map(table.column, mapped.present):
         value = identifier(column.name)
@@ -276,20 +295,59 @@ def _order_rules(mapped: MappedTable, observed_until: dt.datetime | None) -> Ite
             got = f"concat({value}, ' before ', {after})"
             expected = f"not before {column.after}"
             yield Rule(Fault.WRONG_ORDER, column.name, f"{value} < {after}", got, expected)
-    if observed_until is None:
-        return
+
+
+def _end_rules(mapped: MappedTable, observed_until: dt.datetime) -> Iterator[Rule]:
+    """Judge what lies beyond the end of observation: rows that say so, and single values.
+
+    A row that happened there is wrong, or the end is. A row that was recorded there, and a value
+    known at a time of its own that lies there, are what an export holds that was made later, or
+    what is planned: nothing is wrong with them but that their time has not come.
+    """
+    table, end = mapped.table, instant(observed_until)
+    expected = f"before {observed_until.isoformat()}Z"
+    happened = identifier(table.time)
+    if not table.scheduled:
+        got = f"CAST({happened} AS VARCHAR)"
+        yield Rule(Fault.AFTER_NOW, table.time, f"{happened} >= {end}", got, expected)
+    if mapped.has(RECORDED_AT):
+        condition = f"{RECORDED_AT} >= {end}"
+        if not table.scheduled:
+            condition += f" AND {happened} < {end}"
+        got = f"CAST({RECORDED_AT} AS VARCHAR)"
+        yield Rule(Fault.NOT_YET_RECORDED, RECORDED_AT, condition, got, expected)
+    for time, columns in _known_at(mapped).items():
+        value = identifier(time)
+        given = " OR ".join(f"{identifier(name)} IS NOT NULL" for name in columns)
+        condition = f"{value} >= {end} AND ({given})"
+        until = f"{expected}; blank until then: {', '.join(columns)}"
+        got = f"CAST({value} AS VARCHAR)"
+        yield Rule(Fault.NOT_YET_KNOWN, time, condition, got, until)
+
+
+def _early(mapped: MappedTable, observed_until: dt.datetime) -> dict[str, str]:
     end = instant(observed_until)
-    for column in map(table.column, mapped.present):
-        if column.kind is Kind.TIME and _tells_of_the_past(mapped, column):
-            value = identifier(column.name)
-            got, expected = f"CAST({value} AS VARCHAR)", f"before {observed_until.isoformat()}Z"
-            yield Rule(Fault.AFTER_NOW, column.name, f"{value} >= {end}", got, expected)
+    return {
+        name: f"{identifier(time)} >= {end}"
+        for time, columns in _known_at(mapped).items()
+        for name in columns
+    }
 
 
-def _tells_of_the_past(mapped: MappedTable, column: Column) -> bool:
-    if column.name == mapped.table.time:
-        return not mapped.table.scheduled
-    return column.name in {RECORDED_AT, column.known}
+def _known_at(mapped: MappedTable) -> dict[str, tuple[str, ...]]:
+    """Name the times at which single columns become known, each with those columns.
+
+    A column that is known with its row by another name is none of them.
+    """
+    table = mapped.table
+    with_row = {None, RECORDED_AT, *([] if table.scheduled else [table.time])}
+    columns = [table.column(name) for name in mapped.present]
+    times = dict.fromkeys(item.known for item in columns if item.known not in with_row)
+    return {
+        time: tuple(item.name for item in columns if item.known == time)
+        for time in times
+        if time is not None and mapped.has(time)
+    }
 
 
 def _account_rules(mapped: MappedTable) -> Iterator[Rule]:

@@ -21,6 +21,8 @@ class Fault(StrEnum):
     IMPOSSIBLE_VALUE = "impossible_value"
     WRONG_ORDER = "wrong_order"
     AFTER_NOW = "after_now"
+    NOT_YET_RECORDED = "not_yet_recorded"
+    NOT_YET_KNOWN = "not_yet_known"
     UNKNOWN_ACCOUNT = "unknown_account"
     BEFORE_ACCOUNT = "before_account"
     CONFLICT = "conflict"
@@ -122,9 +124,24 @@ MEANINGS: Mapping[Fault, FaultMeaning] = MappingProxyType(
             acceptable=True,
         ),
         Fault.AFTER_NOW: _error(
-            "something is said to have happened at or after the end of observation",
+            "the row is said to have happened at or after the end of observation",
             "set `observed_until`, or check the table's `timezone`",
             acceptable=True,
+        ),
+        Fault.NOT_YET_RECORDED: FaultMeaning(
+            "the row was recorded at or after the end of observation: nothing could know it yet, "
+            "so leaving it out changes no score",
+            "none is needed where the source reaches past `observed_until`; else set that, or "
+            "check the table's `timezone`",
+            severity=Severity.WARNING,
+        ),
+        Fault.NOT_YET_KNOWN: _warning(
+            "a time that is known when it has come lies at or after the end of observation: it, "
+            "and what is known at it, is blank in clean history until then; the rest of the row "
+            "is kept",
+            "none is needed for what is planned: the value stays in the source, at the rows named, "
+            "and is read when it has come; else set `observed_until`, or check the table's "
+            "`timezone`",
         ),
         Fault.UNKNOWN_ACCOUNT: _error(
             "the account is not in the accounts table",

@@ -54,9 +54,10 @@ def ingest(
 ) -> Report:
     """Read all sources, check every row, and write clean history.
 
-    A table is refused when a required column has no source, when it is empty, or when more than
-    `max_faulty` of its rows are in error. If any is, clean history is not written and what was
-    there before stays; the quarantine is written all the same.
+    A table is refused when a required column has no source, when it is empty or nothing of it was
+    recorded before the end of observation, or when more than `max_faulty` of its rows are in error.
+    If any is, clean history is not written and what was there before stays; the quarantine is
+    written all the same.
 
     Parameters
     ----------
@@ -343,12 +344,18 @@ def _refused(source: TableSource, counts: Counts) -> str | None:
     if counts.read == 0:
         return None if Fault.EMPTY in source.accept else "it is empty"
     share = counts.in_error / counts.read
-    if share <= source.max_faulty:
-        return None
-    return (
-        f"{counts.in_error:,} of {counts.read:,} rows ({share:.1%}) are in error; "
-        f"max_faulty allows {source.max_faulty:.1%}"
-    )
+    if share > source.max_faulty:
+        return (
+            f"{counts.in_error:,} of {counts.read:,} rows ({share:.1%}) are in error; "
+            f"max_faulty allows {source.max_faulty:.1%}"
+        )
+    # Rows that are not yet recorded are no errors, but a table that holds no others is empty.
+    if counts.in_error < counts.aside == counts.read and Fault.EMPTY not in source.accept:
+        return (
+            f"none of its {counts.read:,} rows is both sound and recorded before the end of "
+            "observation"
+        )
+    return None
 
 
 def _put_quarantine(found: Path, quarantine: Path, contracts: Mapping[str, Table]) -> None:

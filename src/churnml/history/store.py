@@ -66,8 +66,7 @@ def write_table(connection: DuckDBPyConnection, checks: Checked, folder: Path) -
         The number of rows.
     """
     table, present = checks.mapped.table, checks.mapped.present
-    query = f"SELECT * FROM {checks.relation} WHERE NOT {checks.faulty}"
-    return write_rows(connection, table, present, query, folder)
+    return write_rows(connection, table, present, checks.clean, folder)
 
 
 def write_rows(
