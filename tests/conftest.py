@@ -96,7 +96,7 @@ def company(tmp_path_factory: pytest.TempPathFactory, mlflow_store: Path) -> Pro
 
     folder = tmp_path_factory.mktemp("walk") / "acme"
     scaffold.from_history(folder)
-    simulate(folder / "data" / "sample", accounts=300, months=18, seed=3)
+    simulate(folder / "data" / "sample", accounts=300, months=21, seed=3)
     recipe = folder / "training" / "churn_90d.toml"
     text = recipe.read_text(encoding="utf-8")
     for slow, fast in (

@@ -40,11 +40,11 @@ def test_a_free_lock_is_taken_at_once_and_again(tmp_path: Path) -> None:
 
 
 def test_the_second_waits_for_the_first(tmp_path: Path) -> None:
-    first = holder(tmp_path / ".lock")
-    assert first.stdin is not None
-
-    with locked(tmp_path / ".lock", first.stdin.close):  # it lets go once the second says it waits
-        assert first.wait() == 0
+    with holder(tmp_path / ".lock") as first:
+        assert first.stdin is not None
+        # It lets go as soon as the second says that it waits.
+        with locked(tmp_path / ".lock", first.stdin.close):
+            assert first.wait() == 0
 
 
 def test_a_killed_holder_blocks_nobody(tmp_path: Path) -> None:

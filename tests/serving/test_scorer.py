@@ -4,17 +4,28 @@ import datetime as dt
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from churnml import flat
 from churnml.errors import BundleError, DataError
+from churnml.features.table import Fingerprints, TrainingTable
 from churnml.history.asof import History
+from churnml.labels import ColumnLabel, label_column
 from churnml.project import Project
-from churnml.serving.scorer import label_of, score_flat, score_history
+from churnml.serving.scorer import label_of, read_flat, score_flat, score_history
 from churnml.serving.scores import ScoreList
+from churnml.splits import Splits, final
+from churnml.training import bundle as bundles
+from churnml.training.bundle import Bundle
+from churnml.training.estimator import fit
+from churnml.training.recipes import ModelSpec, Recipe
 from churnml.training.workflow import Trained
 
 CUTOFFS = (dt.datetime(2026, 1, 1), dt.datetime(2026, 3, 17, 5, 42, 17, 123456))
@@ -171,6 +182,80 @@ def test_a_lost_column_is_no_constant(history: History, trained: Trained) -> Non
 def test_a_bundle_of_history_scores_no_flat_table(trained: Trained) -> None:
     with pytest.raises(BundleError, match="trained on history; it cannot score a flat table"):
         score_flat(trained.bundle, pa.table({"x": [1]}), progress=silent)
+
+
+@pytest.fixture
+def flat_bundle(tmp_path: Path) -> Bundle:
+    """Give a bundle that learnt from a flat table without ids, with times and revenue."""
+    rng = np.random.default_rng(1)
+    months = np.datetime64("2024-01-01", "us") + np.arange(400) * np.timedelta64(1, "D")
+    table = pa.table(
+        {
+            "seats": rng.integers(1, 9, 400),
+            "day": pa.array(months, pa.timestamp("us")),
+            "revenue": rng.uniform(1, 9, 400),
+            "left": (rng.random(400) < 0.4).tolist(),
+        }
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    recipe = Recipe(
+        name="flat",
+        label=ColumnLabel(
+            kind="column",
+            file="t.parquet",
+            column="left",
+            positive=True,
+            time="day",
+            horizon_days=10,
+            arr="revenue",
+        ),
+        splits=Splits(test_cutoffs=1, validation_cutoffs=2),
+        model=ModelSpec(max_rounds=10, num_threads=1),
+    )
+    rows = flat.read(tmp_path / "t.parquet")
+    labels = label_column(rows, recipe.label).table  # type: ignore[arg-type]
+    learnt = TrainingTable(
+        frame=labels.drop_columns(["row"]).append_column("seats", rows["seats"]),
+        features=("seats",),
+        categorical=(),
+        monotone={},
+        families={"seats": "seats"},
+        fingerprints=Fingerprints(data="d", catalogue="c", recipe="r"),
+    )
+    parted = final(learnt.frame, recipe.splits, recipe.label, recipe.cutoffs)
+    tiers = {"medium": 0.1, "high": 0.2, "critical": 0.3}
+    fitted = fit(learnt, parted, recipe.model, recipe.calibration)
+    return bundles.write(
+        tmp_path / "bundle", fitted, learnt, recipe, tiers=tiers, catalogue={}, metrics={}
+    )
+
+
+def test_rows_without_a_name_are_numbered(flat_bundle: Bundle) -> None:
+    rows = pa.table({"seats": [1, 2], "revenue": [3, None], "day": ["2025-01-01", None]})
+    found = {x.account_id: x for x in score_flat(flat_bundle, rows, progress=silent).scores}
+    assert set(found) == {"row-0", "row-1"}
+    assert (found["row-0"].arr, found["row-0"].cutoff) == (3.0, dt.datetime(2025, 1, 1))
+    assert (found["row-1"].arr, found["row-1"].cutoff) == (None, None)
+
+
+def test_a_file_to_score_needs_no_time_or_revenue(flat_bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("seats\n4\n")
+    rows = read_flat(flat_bundle, tmp_path / "new.csv")
+    (item,) = score_flat(flat_bundle, rows, progress=silent).scores
+    assert (item.arr, item.cutoff) == (None, None)
+    assert score_flat(flat_bundle, rows.slice(0, 0), progress=silent).scores == ()
+
+
+@pytest.mark.parametrize("name", ["revenue", "day"])
+def test_what_is_no_revenue_or_time_is_refused(flat_bundle: Bundle, name: str) -> None:
+    rows = pa.table({"seats": [1], name: ["much"]})
+    with pytest.raises(DataError, match=rf"column '{name}' cannot be read as "):
+        score_flat(flat_bundle, rows, progress=silent)
+
+
+def test_a_bundle_of_a_flat_table_scores_no_history(flat_bundle: Bundle, history: History) -> None:
+    with pytest.raises(BundleError, match="trained on a flat table; it cannot score history"):
+        score_history(history, flat_bundle, progress=silent)
 
 
 def test_the_manifest_tells_what_is_predicted(trained: Trained, company: Project) -> None:

@@ -194,11 +194,12 @@ def test_the_sheet_tells_what_the_table_holds(trained: Trained) -> None:
 
 
 def test_no_label_window_reaches_past_the_end(trained: Trained, company: Project) -> None:
-    """90 days of horizon and 30 of grace: what cannot be known by then is dropped and counted."""
+    """What cannot be known by then is dropped and counted, and nothing else is."""
     until = History.open(company.history).observed_until
+    reach = dt.timedelta(days=company.recipe("churn_90d").label.reach_days)
+    assert reach >= dt.timedelta(days=90 + 30)  # horizon and grace
     last = max(trained.prepared.table.frame["cutoff"].to_pylist())
-    assert last + dt.timedelta(days=120) <= until
-    assert last + dt.timedelta(days=120 + 31) > until
+    assert last + reach <= until < last + reach + dt.timedelta(days=31)
     assert trained.prepared.sheet["dropped"]["label window not fully observed"] > 200
 
 

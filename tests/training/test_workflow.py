@@ -52,16 +52,17 @@ def child(project: Project, *, die: str = "") -> subprocess.Popen[str]:
     )
 
 
-def test_tests_lie_after_all_that_was_learnt(trained: Trained) -> None:
+def test_tests_lie_after_all_that_was_learnt(trained: Trained, company: Project) -> None:
+    reach = company.recipe("churn_90d").label.reach_days * DAY
     tested, frame = trained.tested, trained.prepared.table.frame
     cutoffs = np.asarray(frame["cutoff"])
     assert tested.out_of_time
     assert len(tested.splits) == 3
     for parted in tested.splits:
         assert parted.test_from is not None
-        known = parted.test_from - 120 * DAY  # a horizon of 90 days and a grace of 30
-        assert max(cutoffs[parted.fit]) < min(cutoffs[parted.validation])
-        assert max(cutoffs[parted.validation]) <= np.datetime64(known, "us")
+        first = min(cutoffs[parted.validation])
+        assert max(cutoffs[parted.fit]) + np.timedelta64(reach) <= first
+        assert max(cutoffs[parted.validation]) + np.timedelta64(reach) <= parted.test_from
         assert set(cutoffs[parted.test]) == {np.datetime64(parted.test_from, "us")}
 
 

@@ -122,9 +122,8 @@ def _show(found: ScoreList, path: Path, top: int) -> None:
         if accounts == len(found.scores)
         else f"{len(found.scores):,} rows of {accounts:,} accounts"
     )
-    out.print(
-        f"{whom} scored{when}: " + ", ".join(f"{count:,} {tier}" for tier, count in counts.items())
-    )
+    tiers = ", ".join(f"{count:,} {tier}" for tier, count in counts.items())
+    out.print(f"{whom} scored{when}: {tiers}", soft_wrap=True)
     if found.scores:
         out.print(_riskiest(found.scores[:top]))
     else:

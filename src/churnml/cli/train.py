@@ -58,22 +58,24 @@ def _show(trained: Trained, name: str) -> None:
     evaluation, sheet = tested.evaluation, trained.prepared.sheet
     out.print(
         f"{name}: {sheet['rows']:,} rows to learn from, {sheet['churned']:,} churned; "
-        f"{sheet['accounts']:,} accounts, {len(table.features)} features"
+        f"{sheet['accounts']:,} accounts, {len(table.features)} features",
+        soft_wrap=True,
     )
     for reason, count in sheet["dropped"].items():
         if count:
-            out.print(f"  {count:,} left out: {reason}")
+            out.print(f"  {count:,} left out: {reason}", soft_wrap=True)
     if omitted := sheet.get("omitted"):
         out.print(
             f"  {len(omitted)} features left out, {omitted[0]['feature']} as history has "
-            f"{omitted[0]['why']}"
+            f"{omitted[0]['why']}",
+            soft_wrap=True,
         )
     how = "out of time" if tested.out_of_time else "on held-out accounts, not out of time"
     title = (
         f"Tested {how}: {evaluation.rows:,} rows of {evaluation.accounts:,} accounts, "
         f"{evaluation.positives:,} churned"
     )
-    out.print(title)
+    out.print(title, soft_wrap=True)
     shown = Table(box=None, pad_edge=False)
     shown.add_column("")
     shown.add_column("value", justify="right")
@@ -99,7 +101,7 @@ def _show(trained: Trained, name: str) -> None:
             f"Rows purged before each test, their label not yet known: {purged}.", style="dim"
         )
     out.print("Intervals resample accounts, not rows.", style="dim")
-    out.print(f"bundle {trained.bundle.id[:12]}  run {trained.run.id}")
+    out.print(f"bundle {trained.bundle.id[:12]}  run {trained.run.id}", soft_wrap=True)
 
 
 def _figure(value: float, sign: str = "") -> str:

@@ -6,8 +6,9 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from churnml import flat
@@ -26,10 +27,6 @@ from churnml.serving.scores import Scored, ScoreList
 from churnml.training.bundle import Bundle
 from churnml.training.recipes import Recipe
 from churnml.training.tables import catalogue_fingerprint, plain
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 # Rows explained at once: reasons cost many times what a probability costs.
 _BLOCK = 256
@@ -265,9 +262,7 @@ def _scored(
         found = bundle.score(block, contributions=True)
         names = tiers.tiers(found.probability)
         rows: list[dict[str, Value]] = block.to_pylist()
-        shares: NDArray[np.float64] | None = found.contributions
-        if shares is None:
-            raise BundleError(f"{bundle.folder}: gave no contributions.")
+        shares = np.asarray(found.contributions)
         scored += [
             Scored(
                 account_id=asked.accounts[first + place],
