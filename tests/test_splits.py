@@ -31,7 +31,9 @@ def month(number: int) -> dt.datetime:
 
 
 YEAR = frame(*((account, month(n)) for n in range(1, 13) for account in ("a", "b")))
-HORIZON = SubscriptionLabel(lead_days=0, horizon_days=31, grace_days=29)  # 60 days
+HORIZON = SubscriptionLabel(
+    lead_days=0, horizon_days=31, grace_days=22
+)  # with 7 to settle, 60 days
 
 
 def months(table: pa.Table, rows: np.ndarray) -> list[int]:
@@ -82,9 +84,10 @@ def test_a_date_to_test_at_that_is_no_cutoff_is_an_error() -> None:
 def test_a_label_known_exactly_at_the_test_cutoff_may_teach_and_a_day_later_not() -> None:
     table = frame(*((str(n), month(n)) for n in range(1, 13)))
     one = Splits(test_cutoffs=1, validation_cutoffs=1)
-    exact = SubscriptionLabel(horizon_days=30, grace_days=0)  # 1 November to 1 December
+    # 1 November to 1 December
+    exact = SubscriptionLabel(horizon_days=30, grace_days=0, settle_days=0)
     assert months(table, split(table, one, exact, MONTHLY)[0].validation) == [11]
-    longer = SubscriptionLabel(horizon_days=30, grace_days=1)
+    longer = exact.model_copy(update={"settle_days": 1})
     assert months(table, split(table, one, longer, MONTHLY)[0].validation) == [10]
 
 
@@ -189,6 +192,7 @@ def test_a_handful_of_accounts_cannot_be_held_out() -> None:
     st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 400)), min_size=1, max_size=60),
     st.integers(0, 30),
     st.integers(1, 90),
+    st.integers(0, 20),
     st.integers(1, 3),
     st.integers(1, 3),
     st.booleans(),
@@ -197,13 +201,16 @@ def test_nothing_learnt_was_unknown_when_it_was_judged(
     rows: list[tuple[str, int]],
     lead: int,
     horizon: int,
+    settle: int,
     tests: int,
     validations: int,
     by_month: bool,
 ) -> None:
     start = dt.datetime(2023, 1, 1)
     table = frame(*((account, start + dt.timedelta(days=day)) for account, day in rows))
-    label = InactivityLabel(kind="inactivity", lead_days=lead, horizon_days=horizon)
+    label = InactivityLabel(
+        kind="inactivity", lead_days=lead, horizon_days=horizon, settle_days=settle
+    )
     cutoffs = Cutoffs(days_before_renewal=1) if by_month else MONTHLY
     try:
         found = split(
@@ -213,7 +220,7 @@ def test_nothing_learnt_was_unknown_when_it_was_judged(
         return
     assert len(found) == tests
     moments = np.asarray(table["cutoff"], dtype="datetime64[us]")
-    closed = moments + np.timedelta64(lead + horizon, "D")
+    closed = moments + np.timedelta64(lead + horizon + settle, "D")
     for item in found:
         sides = [set(item.fit.tolist()), set(item.validation.tolist()), set(item.test.tolist())]
         assert len(sides[0] | sides[1] | sides[2]) == sum(map(len, sides))

@@ -18,7 +18,9 @@ from churnml.labels import Cutoffs, Every, InactivityLabel, label, population
 MakeHistory = Callable[..., History]
 CUTOFF = dt.datetime(2024, 6, 1)
 LATER = dt.datetime(2025, 6, 1)
-LABEL = InactivityLabel(kind="inactivity", active_days=30, lead_days=7, horizon_days=60)
+LABEL = InactivityLabel(
+    kind="inactivity", active_days=30, lead_days=7, horizon_days=60, settle_days=0
+)
 AT_CUTOFF = Cutoffs(first=CUTOFF.date(), last=CUTOFF.date())
 SECOND = dt.timedelta(seconds=1)
 
@@ -160,7 +162,7 @@ def test_labels_equal_a_loop_over_events(
     """Times in hours; a row is known at the later of its own time and when it was recorded."""
     start = dt.datetime(2024, 1, 1)
     spec = InactivityLabel(
-        kind="inactivity", active_days=active, lead_days=lead, horizon_days=horizon
+        kind="inactivity", active_days=active, lead_days=lead, horizon_days=horizon, settle_days=0
     )
     first_day = min(hour for _, hour, _ in events) // 24
     expected = {}

@@ -37,8 +37,9 @@ def test_each_kind_is_told_by_its_name() -> None:
 
 
 def test_the_reach_is_what_must_be_observed() -> None:
-    assert SubscriptionLabel(lead_days=14, horizon_days=90, grace_days=30).reach_days == 134
-    assert InactivityLabel(kind="inactivity", lead_days=14, horizon_days=90).reach_days == 104
+    assert SubscriptionLabel(lead_days=14, horizon_days=90, grace_days=30).reach_days == 141
+    assert InactivityLabel(kind="inactivity", lead_days=14, horizon_days=90).reach_days == 111
+    assert OutcomeLabel(kind="outcomes", settle_days=40).reach_days == 130
     flat = ColumnLabel(kind="column", file="x", column="y", positive=1)
     assert flat.reach_days == 0
 

@@ -28,7 +28,7 @@ MakeHistory = Callable[..., History]
 CUTOFF = dt.datetime(2024, 6, 1)
 OPENED = dt.datetime(2024, 1, 1)
 LATER = dt.datetime(2025, 6, 1)
-LABEL = SubscriptionLabel(lead_days=14, horizon_days=60, grace_days=30)
+LABEL = SubscriptionLabel(lead_days=14, horizon_days=60, grace_days=30, settle_days=0)
 AT_CUTOFF = Cutoffs(first=CUTOFF.date(), last=CUTOFF.date())
 SECOND = dt.timedelta(seconds=1)
 
@@ -279,7 +279,7 @@ def test_labels_are_sorted_typed_and_monthly_by_default(history: MakeHistory) ->
         {"account_id": "b", "started_at": dt.datetime(2024, 2, 15), "ends_at": None},
         {"account_id": "a", "started_at": dt.datetime(2024, 1, 1), "ends_at": None},
     ]
-    spec = SubscriptionLabel(horizon_days=30, grace_days=0)
+    spec = SubscriptionLabel(horizon_days=30, grace_days=0, settle_days=0)
     labels = label(history(dt.datetime(2024, 5, 1), subscriptions=rows), spec, Cutoffs())
     table = labels.table
     assert table.schema == pa.schema(
@@ -308,7 +308,7 @@ def test_labels_are_sorted_typed_and_monthly_by_default(history: MakeHistory) ->
 
 def test_cutoffs_every_so_many_days(history: MakeHistory) -> None:
     rows = [{"account_id": "a", "started_at": dt.datetime(2024, 1, 1, 7), "ends_at": None}]
-    spec = SubscriptionLabel(horizon_days=10, grace_days=0)
+    spec = SubscriptionLabel(horizon_days=10, grace_days=0, settle_days=0)
     told = history(dt.datetime(2024, 2, 1), subscriptions=rows)
     found = label(told, spec, Cutoffs(every=Every(days=10))).table["cutoff"].to_pylist()
     assert found == [dt.datetime(2024, 1, 2), dt.datetime(2024, 1, 12), dt.datetime(2024, 1, 22)]
@@ -504,7 +504,7 @@ def test_labels_equal_a_walk_through_the_days(
     def at(number: int | None) -> dt.datetime | None:
         return None if number is None else START + dt.timedelta(days=number)
 
-    spec = SubscriptionLabel(lead_days=lead, horizon_days=horizon, grace_days=grace)
+    spec = SubscriptionLabel(lead_days=lead, horizon_days=horizon, grace_days=grace, settle_days=0)
     cutoffs = range(min(item["start"] for item in items) + 1, N_DAYS + 1)
     by_account = {
         name: [item for item in items if item["account_id"] == name] for name in ("a", "b")

@@ -22,15 +22,21 @@ class HistoryLabel(FrozenModel):
         keeps out accounts that have all but left; it makes the task harder.
     horizon_days : int
         Days the label window lasts. A longer one finds more churn, and is observed later.
+    settle_days : int
+        Days after the label window (and the grace) that facts take to be recorded. Too few, and a
+        churn that is recorded late is 0 in the newest rows, and teaches tests that it could not
+        have been known at; too many cost the newest rows. The data sheet of a training tells how
+        late this history is recorded.
     """
 
     lead_days: int = Field(default=0, ge=0, le=3650)
     horizon_days: int = Field(default=90, ge=1, le=3650)
+    settle_days: int = Field(default=7, ge=0, le=3650)
 
     @property
     def reach_days(self) -> int:
         """Days past the cutoff that must be observed before the label is known."""
-        return self.lead_days + self.horizon_days
+        return self.lead_days + self.horizon_days + self.settle_days
 
 
 class SubscriptionLabel(HistoryLabel):
@@ -61,7 +67,7 @@ class SubscriptionLabel(HistoryLabel):
     @property
     def reach_days(self) -> int:
         """Days past the cutoff that must be observed before the label is known."""
-        return self.lead_days + self.horizon_days + self.grace_days
+        return super().reach_days + self.grace_days
 
 
 class InactivityLabel(HistoryLabel):

@@ -60,8 +60,8 @@ def label(history: History, spec: HistorySpec, cutoffs: Cutoffs) -> Labels:
 
     The population uses only what was known strictly before each cutoff; the label looks at
     ``[cutoff + lead, cutoff + lead + horizon)`` in hindsight. A row is kept only when that window,
-    and the grace after it, is fully observed, whichever way it turned out: dropping only the
-    unknown zeros would leave too many ones.
+    the grace after it, and the days that facts take to be recorded have passed, whichever way it
+    turned out: dropping only the unknown zeros would leave too many ones.
 
     Parameters
     ----------
@@ -102,8 +102,8 @@ def label(history: History, spec: HistorySpec, cutoffs: Cutoffs) -> Labels:
         raise LabelError(
             f"no row is left to learn from out of {int(fates.member.sum())} accounts at cutoffs"
             f"{': ' + why if why else ''}. History ends at {history.observed_until:%Y-%m-%d} and a "
-            f"label needs {spec.reach_days} days after its cutoff; shorten lead, horizon or grace, "
-            "or move [cutoffs]."
+            f"label needs {spec.reach_days} days after its cutoff; shorten lead, horizon, grace "
+            "or settle_days, or move [cutoffs]."
         )
     table = _table(source.ids, fates, spec, account, cutoff, kept, until)
     return Labels(table, MappingProxyType(dropped), spec)
@@ -200,8 +200,8 @@ def _table(
     involuntary = churned & fates.involuntary[rows]
     if not isinstance(spec, InactivityLabel) and spec.involuntary == "retained":
         churned &= ~involuntary
-    grace = (spec.reach_days - spec.lead_days - spec.horizon_days) * DAY
-    observed = leaving + grace <= until
+    wait = (spec.reach_days - spec.lead_days - spec.horizon_days) * DAY
+    observed = leaving + wait <= until
     return pa.table(
         {
             "account_id": ids.take(pa.array(account[rows])),
