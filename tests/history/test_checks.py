@@ -386,6 +386,17 @@ def test_a_stale_table_is_said(yard: Any, counts: Count) -> None:
     assert report.tables[0].span.age_days == 31.0
 
 
+def test_what_became_known_of_an_old_row_keeps_a_table_fresh(yard: Any, counts: Count) -> None:
+    rows = "t,a,2024-11-01,2024-12-30,,,\nu,a,2024-11-01,2025-02-01,,,\n"
+    yard.write("tickets.csv", TICKETS + rows)
+
+    report = yard.check(TOP + "[tables.tickets]\nfiles = 'tickets.csv'\n")
+
+    assert counts(report, "tickets") == {("not_yet_known", "resolved_at"): 1}
+    assert report.tables[0].span.newest == dt.datetime(2024, 12, 30)
+    assert report.tables[0].span.age_days == 2.0
+
+
 def test_a_late_record_keeps_a_table_fresh(yard: Any, counts: Count) -> None:
     yard.write("usage.csv", "account_id,occurred_at,event,recorded_at\na,2024-11-01,e,2024-12-31\n")
 

@@ -67,6 +67,33 @@ def test_clean_history_is_typed_sorted_and_can_be_opened(yard: Any) -> None:
     assert manifest["tables"]["usage"]["fingerprint"] == digests(yard.history)["usage.parquet"]
 
 
+def test_the_manifest_says_how_fresh_each_table_is_and_may_be(yard: Any) -> None:
+    yard.write("usage.csv", HEADER + "a,2024-12-02,e\na,2024-11-03T10:00:00.5,e\n")
+    yard.write("outcomes.csv", "outcome_id,account_id,occurred_at,kind\n")
+    yard.write(
+        "subscriptions.csv",
+        "subscription_id,account_id,started_at,cancelled_at\n"
+        "s,a,2024-01-01,2024-06-01\nt,a,2025-02-01,\n",
+    )
+
+    yard.check(
+        TOP
+        + USAGE
+        + "stale_days = 7\n"
+        + "[tables.accounts]\nderive = true\n"
+        + "[tables.outcomes]\nfiles = 'outcomes.csv'\naccept = ['empty']\n"
+        + "[tables.subscriptions]\nfiles = 'subscriptions.csv'\n"
+    )
+
+    tables = json.loads((yard.history / "manifest.json").read_text())["tables"]
+    assert {name: (item["newest"], item["stale_days"]) for name, item in tables.items()} == {
+        "accounts": ("2024-01-01T00:00:00", None),
+        "subscriptions": ("2024-06-01T00:00:00", None),
+        "usage": ("2024-12-02T00:00:00", 7.0),
+        "outcomes": (None, 30.0),
+    }
+
+
 def test_the_same_rows_give_the_same_bytes_in_any_order_and_form(yard: Any) -> None:
     rng = random.Random(1)
     rows = [

@@ -25,7 +25,9 @@ USAGE = TableReport(
     read=1_200,
     clean=1_170,
     quarantined=30,
-    span=Span(7, dt.datetime(2024, 1, 2), dt.datetime(2024, 12, 30), 2.0),
+    span=Span(
+        7, dt.datetime(2024, 1, 2), dt.datetime(2024, 12, 30), dt.datetime(2024, 12, 30), 2.0
+    ),
     findings=(
         Finding(
             Fault.MISSING_VALUE,
@@ -97,6 +99,7 @@ def test_a_machine_reads_the_same() -> None:
         "accounts": 7,
         "first": "2024-01-02T00:00:00",
         "last": "2024-12-30T00:00:00",
+        "newest": "2024-12-30T00:00:00",
         "age_days": 2.0,
     }
     assert table["findings"][0] == {

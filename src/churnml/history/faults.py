@@ -182,7 +182,8 @@ MEANINGS: Mapping[Fault, FaultMeaning] = MappingProxyType(
             "end the earlier term in `terminated_at` where it was replaced",
         ),
         Fault.STALE: _warning(
-            "the newest row is older than `stale_days` at the end of observation",
+            "nothing of the table happened or became known in the last `stale_days` before the end "
+            "of observation",
             "export the table again, or raise `stale_days`",
         ),
     }

@@ -8,7 +8,7 @@ import hashlib
 import json
 import shutil
 import zoneinfo
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ from churnml.history.sources import Sources, TableSource, check_sources
 from churnml.history.store import (
     MANIFEST,
     READING,
+    Written,
     derive_accounts,
     measure,
     replace_folder,
@@ -95,13 +96,13 @@ def ingest(
         reading = _Reading(
             sources, base.resolve(), work, connection, progress or _silent, clock=now
         )
-        report, written = reading.run()
+        report = reading.run()
         _put_quarantine(work / "aside", quarantine, reading.contracts)
         if report.written:
             write_manifest(
                 work / "clean",
                 observed_until=report.observed_until,
-                tables=written,
+                tables={item.name: reading.written(item) for item in report.tables},
                 reading=_state(sources, base.resolve()),
             )
             replace_folder(work / "clean", into)
@@ -178,27 +179,30 @@ class _Reading:
     def contracts(self) -> Mapping[str, Table]:
         return self.sources.tables_declared()
 
-    def run(self) -> tuple[Report, dict[str, tuple[Table, int]]]:
+    def run(self) -> Report:
         mapped, reports = self._map_all()
         accounts = mapped.get("accounts")
         if accounts is not None:
             keep_accounts(self.connection, accounts)
         end = self._end_of_observation(mapped)
-        written: dict[str, tuple[Table, int]] = {}
         for place, (name, item) in enumerate(mapped.items()):
             self.progress(f"checking {name}", 0.5 + 0.5 * place / len(mapped))
             reports[name] = self._table(item, end, known=accounts is not None)
-            written[name] = (item.table, reports[name].clean)
         notes = []
         if "accounts" not in self.sources.tables:
             notes.append("No accounts table: unknown and later accounts were not looked for.")
         elif self.sources.tables["accounts"].derive:
-            reports["accounts"] = self._derive(written, end)
-            written["accounts"] = (self.contracts["accounts"], reports["accounts"].clean)
+            reports["accounts"] = self._derive([item.table for item in mapped.values()], end)
         ordered = tuple(reports[name] for name in self.contracts if name in reports)
         refused = any(item.refused is not None for item in ordered)
-        report = Report(end, ordered, tuple(notes), written=not refused)
-        return report, {name: written[name] for name in self.contracts if name in written}
+        return Report(end, ordered, tuple(notes), written=not refused)
+
+    def written(self, report: TableReport) -> Written:
+        """Say what the manifest tells of a table that was not refused."""
+        contract, source = self.contracts[report.name], self.sources.tables[report.name]
+        ageless = contract.scheduled or source.derive
+        stale_days = None if ageless else source.stale_days
+        return Written(contract, report.clean, report.span.newest, stale_days)
 
     def _map_all(self) -> tuple[dict[str, MappedTable], dict[str, TableReport]]:
         """Open every source; a table that lacks a required column is reported and left out."""
@@ -296,9 +300,9 @@ class _Reading:
         rows = int(row[0]) if row else 0
         return rows + mapped.extract.n_malformed - counts.read
 
-    def _derive(self, written: Mapping[str, tuple[Table, int]], end: dt.datetime) -> TableReport:
+    def _derive(self, read: Sequence[Table], end: dt.datetime) -> TableReport:
         table, folder = self.contracts["accounts"], self.work / "clean"
-        others = {name: item[0] for name, item in written.items()}
+        others = {item.name: item for item in read}
         rows = derive_accounts(self.connection, table, others, folder)
         return TableReport(
             name="accounts",

@@ -78,14 +78,17 @@ class Span:
         Accounts with a row.
     first, last : datetime, optional
         The earliest and latest event time, UTC.
+    newest : datetime, optional
+        The latest time before the end of observation at which something of the table happened, was
+        recorded or became known, UTC.
     age_days : float, optional
-        From the newest row, by when it happened or was recorded, to the end of observation; rows
-        of the future do not count.
+        From then to the end of observation.
     """
 
     accounts: int = 0
     first: dt.datetime | None = None
     last: dt.datetime | None = None
+    newest: dt.datetime | None = None
     age_days: float | None = None
 
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,29 @@ if TYPE_CHECKING:
 
 MANIFEST, READING = "manifest.json", "reading.json"
 _ABANDONED_AFTER = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Written:
+    """A table that was written, as the manifest tells of it.
+
+    Parameters
+    ----------
+    contract : Table
+        All of it, also columns the source does not have.
+    rows : int
+        How many there are.
+    newest : datetime, optional
+        When the latest thing of it happened or became known, UTC and naive; none without rows.
+    stale_days : float, optional
+        The age of `newest` beyond which the table is stale; none where age says nothing, as of
+        terms that are booked ahead.
+    """
+
+    contract: Table
+    rows: int
+    newest: dt.datetime | None
+    stale_days: float | None
 
 
 @contextmanager
@@ -131,8 +154,9 @@ def measure(
     observed_until : datetime
         The end of observation, UTC and naive.
     """
-    happened = identifier(table.time)
-    times = [happened, *([RECORDED_AT] if RECORDED_AT in present else [])]
+    happened, written = identifier(table.time), set(present)
+    known = [column.name for column in table.columns if column.known == column.name]
+    times = [happened, *(identifier(name) for name in (RECORDED_AT, *known) if name in written)]
     past = (f"max(CASE WHEN {time} < {instant(observed_until)} THEN {time} END)" for time in times)
     row = run(
         connection,
@@ -143,7 +167,7 @@ def measure(
     ).fetchone()
     accounts, first, last, newest = row or (0, None, None, None)
     age = None if newest is None else (observed_until - newest) / dt.timedelta(days=1)
-    return Span(accounts, first, last, age)
+    return Span(accounts, first, last, newest, age)
 
 
 def derive_accounts(
@@ -198,7 +222,7 @@ def write_manifest(
     folder: Path,
     *,
     observed_until: dt.datetime,
-    tables: Mapping[str, tuple[Table, int]],
+    tables: Mapping[str, Written],
     reading: Mapping[str, Any],
 ) -> None:
     """Write the manifest, last of all: history without it is none.
@@ -209,8 +233,8 @@ def write_manifest(
         Where the tables were written.
     observed_until : datetime
         The end of observation, UTC and naive.
-    tables : mapping of str to (Table, int)
-        The contract and the number of rows of each.
+    tables : mapping of str to Written
+        What was written of each.
     reading : mapping
         What was read, by which `ingestion.is_current` tells whether to read again. It is kept
         apart because the times of files are not the same on every machine.
@@ -219,11 +243,13 @@ def write_manifest(
         "observed_until": observed_until.isoformat(),
         "tables": {
             name: {
-                "rows": rows,
+                "rows": item.rows,
+                "newest": item.newest.isoformat() if item.newest else None,
+                "stale_days": item.stale_days,
                 "fingerprint": _sha256(folder / f"{name}.parquet"),
-                "contract": asdict(table),
+                "contract": asdict(item.contract),
             }
-            for name, (table, rows) in tables.items()
+            for name, item in tables.items()
         },
     }
     (folder / READING).write_text(json.dumps(reading, indent=2), encoding="utf-8")
