@@ -420,6 +420,55 @@ def test_reading_again_is_needed_only_when_something_changed(yard: Any) -> None:
         yard.check(TOP + USAGE)
 
 
+@pytest.mark.parametrize("late", [b"a,2024-12-30,e\n", None])
+def test_a_source_that_changes_while_it_is_read_is_refused(yard: Any, late: bytes | None) -> None:
+    yard.write("parts/1.csv", HEADER + "a,2024-12-31,e\n")
+    sources = read_sources(
+        yard.write("sources.toml", TOP + "[tables.usage]\nfiles = 'parts'\nmax_faulty = 1\n")
+    )
+    ingest(sources, base=yard.folder, into=yard.history, quarantine=yard.quarantine)
+    before = digests(yard.history)
+    path = yard.write("parts/1.csv", HEADER + "b,2024-12-31,e\nb,,e\n")
+
+    def meddle(what: str, share: float) -> None:
+        if what != "checking usage":
+            return
+        if late is None:
+            yard.write("parts/2.csv", HEADER + "c,2024-12-31,e\n")
+        else:
+            path.write_bytes(path.read_bytes() + late)
+
+    with pytest.raises(
+        SourceError, match=r"parts/[12]\.csv: changed while it was read.* Run again"
+    ):
+        ingest(
+            sources,
+            base=yard.folder,
+            into=yard.history,
+            quarantine=yard.quarantine,
+            progress=meddle,
+        )
+
+    assert digests(yard.history) == before
+    assert yard.aside("usage") == []
+    assert not is_current(sources, base=yard.folder, into=yard.history)
+
+
+def test_what_is_remembered_of_a_source_is_from_before_it_was_read(yard: Any) -> None:
+    path = yard.write("usage.csv", HEADER + "a,2024-12-31,e\n")
+    sources = read_sources(yard.write("sources.toml", TOP + USAGE))
+
+    def meddle(what: str, share: float) -> None:
+        if what == "done":  # all is written: what changes from here on was not read
+            path.write_text(HEADER + "b,2024-12-31,e\nc,2024-12-31,e\n")
+
+    ingest(
+        sources, base=yard.folder, into=yard.history, quarantine=yard.quarantine, progress=meddle
+    )
+
+    assert not is_current(sources, base=yard.folder, into=yard.history)
+
+
 def test_a_database_is_never_known_to_be_current(yard: Any) -> None:
     with closing(sqlite3.connect(yard.folder / "crm.db")) as connection:
         connection.execute(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from churnml.errors import ConfigError
+from churnml.errors import ConfigError, SourceError
 from churnml.history.checks import Checked, checked, keep_accounts, with_repeats
 from churnml.history.dialect import identifier, instant, literal, run
 from churnml.history.extracts import Extract, Opener, find_files
@@ -87,9 +87,11 @@ def ingest(
     ConfigError
         If the sources contradict the contracts, or the end of observation cannot be told.
     SourceError
-        If a source is not there or cannot be read.
+        If a source is not there, cannot be read, or changes while it is read; history and the
+        quarantine then stay what they were.
     """
     check_sources(sources)
+    state = _state(sources, base.resolve())
     now = clock or dt.datetime.now(dt.UTC).replace(tzinfo=None)
     with workplace(into) as work, duckdb.connect(":memory:") as connection:
         _prepare(connection, work, memory)
@@ -97,13 +99,14 @@ def ingest(
             sources, base.resolve(), work, connection, progress or _silent, clock=now
         )
         report = reading.run()
+        _require_unchanged(state["files"], _files(sources, base.resolve()))
         _put_quarantine(work / "aside", quarantine, reading.contracts)
         if report.written:
             write_manifest(
                 work / "clean",
                 observed_until=report.observed_until,
                 tables={item.name: reading.written(item) for item in report.tables},
-                reading=_state(sources, base.resolve()),
+                reading=state,
             )
             replace_folder(work / "clean", into)
     (progress or _silent)("done", 1.0)
@@ -378,10 +381,16 @@ def _is_database(source: TableSource) -> bool:
 
 
 def _state(sources: Sources, base: Path) -> dict[str, Any]:
-    """Say what was read: the configuration, the code that reads, and each file's state."""
+    """Say what is read: the configuration, the code that reads, and each file's state."""
     code = hashlib.sha256()
     for module in sorted(Path(__file__).parent.glob("*.py")):
         code.update(module.read_bytes())
+    config = hashlib.sha256(sources.model_dump_json().encode()).hexdigest()
+    return {"config": config, "code": code.hexdigest(), "files": _files(sources, base)}
+
+
+def _files(sources: Sources, base: Path) -> dict[str, list[int]]:
+    """Give the size and the time of change of each file."""
     files = {}
     for name, source in sources.tables.items():
         given = source.files.values() if isinstance(source.files, dict) else source.files or ()
@@ -389,5 +398,15 @@ def _state(sources: Sources, base: Path) -> dict[str, Any]:
             for path in find_files(name, (item,), base):
                 state = path.stat()
                 files[str(path)] = [state.st_size, state.st_mtime_ns]
-    config = hashlib.sha256(sources.model_dump_json().encode()).hexdigest()
-    return {"config": config, "code": code.hexdigest(), "files": files}
+    return files
+
+
+def _require_unchanged(before: Mapping[str, list[int]], after: Mapping[str, list[int]]) -> None:
+    """Refuse a reading of which nobody can say what it read."""
+    changed = [path for path in {**before, **after} if before.get(path) != after.get(path)]
+    if changed:
+        others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise SourceError(
+            f"{changed[0]}{others}: changed while it was read, so that rows of two states may be "
+            "mixed; history was not written. Run again when the export is complete."
+        )
