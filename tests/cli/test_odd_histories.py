@@ -161,6 +161,40 @@ def test_a_test_in_which_nobody_left_is_said(run: Call, made: Callable[..., Path
     assert "0 of 30 rows churned: metrics need labels of 0 and 1" in err
 
 
+def test_what_is_recorded_too_late_for_its_label_is_said(
+    run: Call, made: Callable[..., Path]
+) -> None:
+    """Every term is booked twenty days after it began."""
+    lives = mixed()
+    head, *rows = terms(lives).splitlines()
+    late = [f"{head},recorded_at", *(f"{row},{row.split(',')[2][:8]}21" for row in rows)]
+    folder = made("\n".join(late) + "\n", usage(lives), label="settle_days = 7")
+    trained = run("train", "-C", folder)
+
+    assert trained[0] == 0, trained[2]
+    assert (
+        "  1 % of the rows of subscriptions are recorded more than 20 days late; "
+        "the label's settle_days = 7 is too few for them"
+    ) in trained[1].splitlines()
+
+
+def test_features_that_history_cannot_give_are_counted(
+    run: Call, made: Callable[..., Path]
+) -> None:
+    lives = mixed()
+    folder = made(terms(lives), usage(lives))
+    (folder / "features" / "support.toml").write_text(
+        'family = "support"\ntitle = "Support"\n[[feature]]\nname = "tickets_{w}d"\n'
+        'description = "tickets"\nunit = "tickets"\nwindows = [7, 28]\ntable = "tickets"\n'
+        'aggregate = "count"\nsentence = "tickets: {value}"\n'
+    )
+    trained = run("train", "-C", folder)
+
+    assert trained[0] == 0, trained[2]
+    wanted = "  2 features left out: tickets_7d (no table 'tickets'); …"
+    assert wanted in trained[1].splitlines()
+
+
 def test_rows_that_appear_twice_count_once(run: Call, made: Callable[..., Path]) -> None:
     lives = mixed()
     sold = terms(lives)

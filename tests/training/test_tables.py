@@ -186,6 +186,8 @@ def test_the_sheet_tells_what_the_table_holds(trained: Trained) -> None:
     assert [item["name"] for item in sheet["features"]] == list(trained.prepared.table.features)
     assert sheet["table"] == trained.prepared.table.fingerprints.table
     assert sheet["omitted"] == []
+    assert sheet["arrival"]["table"] == "subscriptions"
+    assert sheet["arrival"]["too_late"] is False
     events = next(item for item in sheet["features"] if item["name"] == "events_28d")
     column = frame["events_28d"]
     assert events["maximum"] == max(value for value in column.to_pylist() if value is not None)

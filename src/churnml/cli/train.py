@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,9 +13,11 @@ from churnml.cli import console
 from churnml.cli.options import AsJson, ProjectFolder, open_project, recipe_name
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from churnml.backtest.metrics import Evaluation, Interval
     from churnml.splits import Split
-    from churnml.training.workflow import Trained
+    from churnml.training.workflow import Tested, Trained
 
 SHOWN = {
     "auc": "AUC",
@@ -52,56 +55,67 @@ def train(
 
 
 def _show(trained: Trained, name: str) -> None:
-    from rich.table import Table
+    out, tested = console.stdout(), trained.tested
+    for line in _rows(trained, name):
+        out.print(line, soft_wrap=True)
+    out.print(_figures(tested))
+    if any(parted.purged for parted in tested.splits):
+        purged = ", ".join(f"{parted.purged:,}" for parted in tested.splits)
+        out.print(
+            f"Rows purged before each test, their label not yet known: {purged}.",
+            style="dim",
+            soft_wrap=True,
+        )
+    out.print("Intervals resample accounts, not rows.", style="dim")
+    out.print(f"bundle {trained.bundle.id[:12]}  run {trained.run.id}", soft_wrap=True)
 
-    out, tested, table = console.stdout(), trained.tested, trained.prepared.table
-    evaluation, sheet = tested.evaluation, trained.prepared.sheet
-    out.print(
+
+def _rows(trained: Trained, name: str) -> Iterator[str]:
+    """Tell what was learned from and tested on, and what was not."""
+    sheet, tested = trained.prepared.sheet, trained.tested
+    yield (
         f"{name}: {sheet['rows']:,} rows to learn from, {sheet['churned']:,} churned; "
-        f"{sheet['accounts']:,} accounts, {len(table.features)} features",
-        soft_wrap=True,
+        f"{sheet['accounts']:,} accounts, {len(sheet['features'])} features"
     )
     for reason, count in sheet["dropped"].items():
         if count:
-            out.print(f"  {count:,} left out: {reason}", soft_wrap=True)
+            yield f"  {count:,} left out: {reason}"
     if omitted := sheet.get("omitted"):
-        out.print(
-            f"  {len(omitted)} features left out, {omitted[0]['feature']} as history has "
-            f"{omitted[0]['why']}",
-            soft_wrap=True,
+        first, more = omitted[0], "; …" if len(omitted) > 1 else ""
+        yield f"  {len(omitted)} features left out: {first['feature']} ({first['why']}){more}"
+    late = sheet.get("arrival")
+    if late is not None and late["too_late"]:
+        yield (
+            f"  1 % of the rows of {late['table']} are recorded more than {late['most_days']:g} "
+            f"days late; the label's settle_days = {late['settle_days']} is too few for them"
         )
     how = "out of time" if tested.out_of_time else "on held-out accounts, not out of time"
-    title = (
+    evaluation = tested.evaluation
+    yield (
         f"Tested {how}: {evaluation.rows:,} rows of {evaluation.accounts:,} accounts, "
         f"{evaluation.positives:,} churned"
     )
-    out.print(title, soft_wrap=True)
+
+
+def _figures(tested: Tested) -> Table:
+    from rich.table import Table
+
     shown = Table(box=None, pad_edge=False)
     shown.add_column("")
     shown.add_column("value", justify="right")
-    shown.add_column(f"{evaluation.level:.0%} interval", justify="right")
+    shown.add_column(f"{tested.evaluation.level:.0%} interval", justify="right")
     for key, words in SHOWN.items():
-        found = evaluation.metrics[key]
+        found = tested.evaluation.metrics[key]
         shown.add_row(words, _figure(found.value), _range(found))
     if tested.unseen_evaluation is not None and not tested.unseen.all():
         unseen = tested.unseen_evaluation.metrics["auc"]
-        shown.add_row(
-            f"AUC, {tested.unseen_evaluation.accounts:,} accounts never trained on",
-            _figure(unseen.value),
-            _range(unseen),
-        )
+        accounts = f"{tested.unseen_evaluation.accounts:,} accounts never trained on"
+        shown.add_row(f"AUC, {accounts}", _figure(unseen.value), _range(unseen))
     if tested.recency is not None:
         gain = tested.recency.difference
         shown.add_row("AUC of recency alone", _figure(tested.recency.second), "")
         shown.add_row("AUC gained over it", _figure(gain.value, "+"), _range(gain))
-    out.print(shown)
-    if any(parted.purged for parted in tested.splits):
-        purged = ", ".join(f"{parted.purged:,}" for parted in tested.splits)
-        out.print(
-            f"Rows purged before each test, their label not yet known: {purged}.", style="dim"
-        )
-    out.print("Intervals resample accounts, not rows.", style="dim")
-    out.print(f"bundle {trained.bundle.id[:12]}  run {trained.run.id}", soft_wrap=True)
+    return shown
 
 
 def _figure(value: float, sign: str = "") -> str:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -34,6 +34,7 @@ from churnml.history.ingestion import ingest, is_current
 from churnml.history.store import workplace
 from churnml.history.tables import ACCOUNT_ID
 from churnml.labels import ColumnLabel, label, label_column
+from churnml.labels.arrival import arrival
 from churnml.locks import locked
 from churnml.project import Project
 from churnml.training.recipes import FeatureChoice, Recipe
@@ -159,6 +160,7 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
         return earlier
     progress("labels", 0.0)
     labels = label(history, recipe.label, recipe.cutoffs)
+    late = arrival(history, recipe.label)
     table = build_table(
         history,
         catalogue,
@@ -176,6 +178,7 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
         "table": fingerprints.table,
         "code": _code(),
         "recipe": recipe.name,
+        "arrival": {**asdict(late), "too_late": late.too_late},
         **data_sheet(table, catalogue, dropped=labels.dropped, omissions=omissions),
     }
     _write_sheet(path.with_suffix(".json"), sheet)
