@@ -6,6 +6,7 @@ project is put together in a temporary folder, so that no data enter the reposit
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -199,6 +200,8 @@ def _mean_probability(tested: Tested) -> str:
 
 
 def _interval(found: Interval) -> str:
+    if not math.isfinite(found.low):
+        return f"{found.value:.3f}"
     return f"{found.value:.3f} ({found.low:.3f} to {found.high:.3f})"
 
 

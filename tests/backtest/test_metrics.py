@@ -57,6 +57,17 @@ def test_calibration_error_by_hand() -> None:
     assert values(LABEL, SCORE, "ece")["ece"] == pytest.approx(expected / 10)
 
 
+def test_calibration_error_has_no_interval() -> None:
+    """Percentiles over draws lie above it: of a perfect model they hold the truth, 0, never."""
+    found = evaluate(LABEL, SCORE, ACCOUNT, metrics=("ece", "brier"), draws=50).metrics
+    assert found["ece"].value > 0
+    assert math.isnan(found["ece"].low)
+    assert math.isnan(found["ece"].high)
+    assert found["brier"].low < found["brier"].value
+    with pytest.raises(TrainingError, match="'ece' has no interval.* Compare 'brier'"):
+        compare(LABEL, SCORE, SCORE, ACCOUNT, metric="ece")
+
+
 def test_calibration_line_recovers_what_was_done_to_the_scores() -> None:
     generator = np.random.default_rng(1)
     margin = generator.normal(-1, 1.5, size=200_000)

@@ -30,7 +30,7 @@ _CELLS = 2_000_000  # weights held at once
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and the range that resampled accounts give it.
+    """A figure and the range that resampled accounts give it; nan where there is none.
 
     Parameters
     ----------
@@ -239,6 +239,9 @@ PROBABILITY: Mapping[str, Metric] = MappingProxyType(
     }
 )
 METRICS: Mapping[str, Metric] = MappingProxyType({**RANKING, **PROBABILITY})
+# A mean of absolute gaps adds the noise of each bin: drawn accounts are noisier still, and the
+# percentiles of their figures lie above what they should hold.
+POINT_ONLY = frozenset({"ece"})
 
 
 def evaluate(
@@ -264,7 +267,7 @@ def evaluate(
     metrics : sequence of str
         Names of `METRICS`: ``auc``; ``average_precision``; ``lift_at_10`` and ``recall_at_10``,
         in the riskiest tenth of rows; ``log_loss``; ``brier``; ``ece``, over ten bins of equal
-        size (never below 0, so that small samples look worse than they are);
+        size, without an interval (never below 0, so that small samples look worse than they are);
         ``calibration_slope`` and ``calibration_intercept`` of the label's log-odds on the score's
         (1 and 0 when calibrated).
     draws : int
@@ -277,7 +280,7 @@ def evaluate(
     Returns
     -------
     Evaluation
-        Every metric with its interval.
+        Every metric with its interval, but for those of `POINT_ONLY`.
 
     Raises
     ------
@@ -292,8 +295,8 @@ def evaluate(
     drawn: dict[str, list[Floats]] = {name: [] for name in asked}
     for counts in _draws(accounts, draws, seed):
         weight = counts[:, sample.account]
-        for name, metric in asked.items():
-            drawn[name].append(metric(sample, weight))
+        for name in asked.keys() - POINT_ONLY:
+            drawn[name].append(asked[name](sample, weight))
     return Evaluation(
         metrics=MappingProxyType(
             {
@@ -329,7 +332,7 @@ def compare(
     first, second : array-like (n,)
         The scores.
     metric : str
-        A name of `METRICS`.
+        A name of `METRICS`, but for those of `POINT_ONLY`.
     draws, level, seed
         As for `evaluate`.
 
@@ -341,9 +344,14 @@ def compare(
     Raises
     ------
     TrainingError
-        As `evaluate`.
+        As `evaluate`, or if the metric has no interval.
     """
     asked = _asked([metric])
+    if metric in POINT_ONLY:
+        raise TrainingError(
+            f"metric {metric!r} has no interval, so that its differences cannot be judged. Compare "
+            "'brier', 'log_loss' or 'calibration_slope'."
+        )
     labels, ones, accounts = _checked(label, first, account, asked)
     _, others, _ = _checked(label, second, account, asked)
     one, other = _Sample.of(labels, ones, accounts), _Sample.of(labels, others, accounts)

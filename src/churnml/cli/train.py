@@ -124,7 +124,7 @@ def _figure(value: float, sign: str = "") -> str:
 
 def _range(found: Interval) -> str:
     if not math.isfinite(found.low):
-        return "–"
+        return "" if math.isfinite(found.value) else "–"
     return f"{found.low:.3f} to {found.high:.3f}"
 
 
