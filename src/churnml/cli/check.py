@@ -19,13 +19,18 @@ def check(*, project: ProjectFolder = Path(), as_json: AsJson = False) -> None:
     from churnml.errors import ConfigError
     from churnml.history.ingestion import ingest
     from churnml.history.report import exit_code, render, to_json
+    from churnml.locks import locked
 
     there = open_project(project)
     if not there.sources.tables:
         raise ConfigError(
             f"{there.root}: every recipe learns from a flat table; there is no history to check."
         )
-    with console.progress() as bar:
+    with (
+        console.progress() as bar,
+        # The lock of training and scoring, which read history as well where it is not current.
+        locked(there.var / ".history.lock", lambda: bar.start("waiting: history is being read")),
+    ):
         report = ingest(
             there.sources,
             base=there.data,
