@@ -512,6 +512,48 @@ def test_a_killed_process_leaves_the_history_before(yard: Any, where: str) -> No
     assert [row["account_id"] for row in yard.clean("usage")] == ["b"]
 
 
+KILLED_BETWEEN = """
+import os, sys
+from pathlib import Path
+from churnml.history.ingestion import ingest
+from churnml.history.sources import read_sources
+
+rename = Path.rename
+
+def rename_and_die(path, target):
+    done = rename(path, target)
+    if Path(target).name == "replaced":
+        os._exit(9)
+    return done
+
+Path.rename = rename_and_die
+folder = Path(sys.argv[1])
+ingest(
+    read_sources(folder / "sources.toml"),
+    base=folder, into=folder / "var/history", quarantine=folder / "var/quarantine",
+)
+"""
+
+
+def test_a_process_killed_while_it_replaces_history_loses_none(yard: Any) -> None:
+    path = yard.write("usage.csv", HEADER + "a,2024-12-31,e\n")
+    yard.check(TOP + USAGE)
+    before = digests(yard.history)
+    sources = read_sources(yard.folder / "sources.toml")
+
+    done = subprocess.run([sys.executable, "-c", KILLED_BETWEEN, str(yard.folder)], check=False)
+
+    assert done.returncode == 9
+    assert not yard.history.exists()
+    assert is_current(sources, base=yard.folder, into=yard.history)
+    assert digests(yard.history) == before
+
+    subprocess.run([sys.executable, "-c", KILLED_BETWEEN, str(yard.folder)], check=False)
+    path.write_text(HEADER + "a,,e\n")
+    assert not yard.check(TOP + USAGE).written
+    assert digests(yard.history) == before
+
+
 def test_progress_goes_from_nothing_to_done(yard: Any) -> None:
     yard.write("usage.csv", HEADER + "a,2024-12-31,e\n")
     told: list[tuple[str, float]] = []

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import hashlib
 import json
 import shutil
 import zoneinfo
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import duckdb
 
-from churnml.errors import ConfigError, SourceError
+from churnml.errors import ConfigError
 from churnml.history.checks import Checked, checked, keep_accounts, with_repeats
 from churnml.history.dialect import identifier, instant, literal, run
-from churnml.history.extracts import Extract, Opener, find_files
+from churnml.history.extracts import Extract, Opener
 from churnml.history.faults import MEANINGS, Fault, Severity
 from churnml.history.findings import Counts, count, overlap, quarantine
 from churnml.history.mappings import MappedTable, map_table, missing_columns
 from churnml.history.report import Finding, Report, TableReport
+from churnml.history.source_state import SourceState
 from churnml.history.sources import Sources, TableSource, check_sources
 from churnml.history.store import (
     MANIFEST,
@@ -30,6 +30,7 @@ from churnml.history.store import (
     Written,
     derive_accounts,
     measure,
+    put_back,
     replace_folder,
     workplace,
     write_manifest,
@@ -58,7 +59,7 @@ def ingest(
     A table is refused when a required column has no source, when it is empty or nothing of it was
     recorded before the end of observation, or when more than `max_faulty` of its rows are in error.
     If any is, clean history is not written and what was there before stays; the quarantine is
-    written all the same.
+    written all the same. Only one process may read at a time: hold a lock where there may be two.
 
     Parameters
     ----------
@@ -91,7 +92,8 @@ def ingest(
         quarantine then stay what they were.
     """
     check_sources(sources)
-    state = _state(sources, base.resolve())
+    put_back(into)
+    state = SourceState.of(sources, base)
     now = clock or dt.datetime.now(dt.UTC).replace(tzinfo=None)
     with workplace(into) as work, duckdb.connect(":memory:") as connection:
         _prepare(connection, work, memory)
@@ -99,14 +101,14 @@ def ingest(
             sources, base.resolve(), work, connection, progress or _silent, clock=now
         )
         report = reading.run()
-        _require_unchanged(state["files"], _files(sources, base.resolve()))
+        state.require_unchanged(sources, base)
         _put_quarantine(work / "aside", quarantine, reading.contracts)
         if report.written:
             write_manifest(
                 work / "clean",
                 observed_until=report.observed_until,
                 tables={item.name: reading.written(item) for item in report.tables},
-                reading=state,
+                reading=state.as_json(),
             )
             replace_folder(work / "clean", into)
     (progress or _silent)("done", 1.0)
@@ -115,6 +117,8 @@ def ingest(
 
 def is_current(sources: Sources, *, base: Path, into: Path) -> bool:
     """Whether clean history is what reading the sources again would give.
+
+    History that a killed process left aside is put back first; hold the lock of `ingest`.
 
     Parameters
     ----------
@@ -135,13 +139,14 @@ def is_current(sources: Sources, *, base: Path, into: Path) -> bool:
     SourceError
         If a source is not there.
     """
+    put_back(into)
     try:
         before = json.loads((into / READING).read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
         return False
     if not (into / MANIFEST).is_file() or any(_is_database(s) for s in sources.tables.values()):
         return False
-    return bool(before == _state(sources, base.resolve()))
+    return bool(before == SourceState.of(sources, base).as_json())
 
 
 def _record_times(item: MappedTable) -> list[str]:
@@ -378,35 +383,3 @@ def _put_quarantine(found: Path, quarantine: Path, contracts: Mapping[str, Table
 
 def _is_database(source: TableSource) -> bool:
     return source.database is not None or source.database_env is not None
-
-
-def _state(sources: Sources, base: Path) -> dict[str, Any]:
-    """Say what is read: the configuration, the code that reads, and each file's state."""
-    code = hashlib.sha256()
-    for module in sorted(Path(__file__).parent.glob("*.py")):
-        code.update(module.read_bytes())
-    config = hashlib.sha256(sources.model_dump_json().encode()).hexdigest()
-    return {"config": config, "code": code.hexdigest(), "files": _files(sources, base)}
-
-
-def _files(sources: Sources, base: Path) -> dict[str, list[int]]:
-    """Give the size and the time of change of each file."""
-    files = {}
-    for name, source in sources.tables.items():
-        given = source.files.values() if isinstance(source.files, dict) else source.files or ()
-        for item in (given,) if isinstance(given, str) else given:
-            for path in find_files(name, (item,), base):
-                state = path.stat()
-                files[str(path)] = [state.st_size, state.st_mtime_ns]
-    return files
-
-
-def _require_unchanged(before: Mapping[str, list[int]], after: Mapping[str, list[int]]) -> None:
-    """Refuse a reading of which nobody can say what it read."""
-    changed = [path for path in {**before, **after} if before.get(path) != after.get(path)]
-    if changed:
-        others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
-        raise SourceError(
-            f"{changed[0]}{others}: changed while it was read, so that rows of two states may be "
-            "mixed; history was not written. Run again when the export is complete."
-        )

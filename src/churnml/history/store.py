@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 MANIFEST, READING = "manifest.json", "reading.json"
+_REPLACED, _DISCARDED = "replaced", "discarded"
 _ABANDONED_AFTER = 24 * 3600.0
 
 
@@ -267,16 +268,35 @@ def replace_folder(new: Path, old: Path) -> None:
         The place; if there is something it is removed.
     """
     if old.exists():
-        aside = new.parent / "replaced"
+        aside = new.parent / _REPLACED
         old.rename(aside)
         try:
             new.rename(old)
         except OSError:
             aside.rename(old)
             raise
-        shutil.rmtree(aside)
+        # Under another name, since what is half removed must never be put back.
+        shutil.rmtree(aside.rename(new.parent / _DISCARDED))
     else:
         new.rename(old)
+
+
+def put_back(folder: Path) -> None:
+    """Put back a folder that a process was killed over while it replaced it.
+
+    Between the two renames of `replace_folder` there is nothing in the place; what was there lies
+    whole in the workplace beside.
+
+    Parameters
+    ----------
+    folder : Path
+        The place. Nobody else may be replacing it: the caller holds its lock.
+    """
+    if folder.exists():
+        return
+    left = list(folder.parent.glob(f".{folder.name}-*/{_REPLACED}"))
+    if left:
+        max(left, key=lambda path: path.parent.stat().st_mtime_ns).rename(folder)
 
 
 def _sha256(path: Path) -> str:
