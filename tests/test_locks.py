@@ -63,9 +63,9 @@ def test_an_error_inside_lets_go(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("path", ["file/.lock", "folder"])
+@pytest.mark.parametrize("path", ["file", "file/.lock", "folder"])
 def test_what_cannot_be_locked_is_said(tmp_path: Path, path: str) -> None:
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way, and no database " * 99)
     (tmp_path / "folder").mkdir()
 
     lock = locked(tmp_path / path)
