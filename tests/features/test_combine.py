@@ -10,7 +10,7 @@ import pytest
 
 from churnml.errors import FeatureError
 from churnml.features.catalogue import Catalogue
-from churnml.features.cells import LIMIT, NEVER, Cells, Last, cells_of, millionths
+from churnml.features.cells import LIMIT, Cells, Last, cells_of, millionths
 from churnml.features.combine import combine
 from churnml.features.entries import Aggregate, Feature, FeatureEntry
 from churnml.features.facts import compile_catalogue
@@ -18,7 +18,7 @@ from churnml.features.measures import Cell, Fact, FactKey, Measure
 from churnml.features.places import Pairs, Places
 from churnml.features.segments import Window, plan
 from churnml.features.stream import Stream
-from churnml.features.values import DAY, NULL_LEVEL, Type, Values
+from churnml.features.values import DAY, NEVER, NULL_LEVEL, Type, Values
 from churnml.history.tables import STANDARD, USAGE
 
 FIRST = int(np.datetime64("2025-01-01", "us").astype(np.int64))

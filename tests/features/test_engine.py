@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -245,7 +246,7 @@ def test_a_cutoff_with_a_time_zone_is_refused() -> None:
 def test_live_reads_clean_history_on_disk(tmp_path: Path) -> None:
     history = to_history(some_usage())
     for name in history.contracts:
-        pa.parquet.write_table(history.hindsight(name), tmp_path / f"{name}.parquet")
+        pq.write_table(history.hindsight(name), tmp_path / f"{name}.parquet")
     on_disk = History(
         contracts=history.contracts,
         observed_until=UNTIL,
@@ -281,6 +282,22 @@ def test_a_file_that_is_gone_is_said(tmp_path: Path) -> None:
     program = compile_catalogue(select("use_7d"), history.contracts)
     with pytest.raises(SourceError, match=r"clean history cannot be read.*usage\.parquet"):
         next(compute(history, program, ["a"], np.array([micros(C)])))
+
+
+def test_a_file_that_goes_meanwhile_is_said(tmp_path: Path) -> None:
+    held = to_history(some_usage())
+    for name in ("tickets", "usage"):
+        pq.write_table(held.hindsight(name), tmp_path / f"{name}.parquet")
+    data = {name: tmp_path / f"{name}.parquet" for name in ("tickets", "usage")}
+    history = History(held.contracts, UNTIL, data)
+    program = compile_catalogue(select("use_7d", "csat_last"), history.contracts)
+
+    def remove(_done: int, _total: int) -> None:
+        for path in data.values():
+            path.unlink(missing_ok=True)
+
+    with pytest.raises(SourceError, match=r"table 'tickets' cannot be read: .*tickets\.parquet"):
+        next(compute(history, program, ["a"], np.array([micros(C)]), progress=remove))
 
 
 def custom(function: str) -> Catalogue:

@@ -11,7 +11,7 @@ import pytest
 from churnml.errors import FeatureError
 from churnml.features.catalogue import Catalogue, read_catalogue
 from churnml.features.entries import Aggregate, Feature, FeatureEntry
-from churnml.features.facts import Program, compile_catalogue, window_of
+from churnml.features.facts import Program, compile_catalogue
 from churnml.features.measures import Cell, FactKey, Measure, Term
 from churnml.features.segments import Window
 from churnml.features.values import Type
@@ -153,7 +153,7 @@ def test_features_of_one_fact_share_it_and_its_measures() -> None:
     assert [f.name for f in program.aggregates] == ["a", "e", "b", "c", "d"]
     assert [f.name for f in program.custom] == ["h"]
     assert {name: x.text for name, x in program.formulas.items()} == {"g": "a / b"}
-    assert window_of(program.aggregates[3]) == Window(30, 30)
+    assert program.aggregates[3].window == Window(30, 30)
     assert program.windows == {Window(None), Window(7), Window(30), Window(30, 30)}
 
 

@@ -12,13 +12,12 @@ import pyarrow as pa
 
 from churnml.errors import FeatureError
 from churnml.features.measures import Cell, Fact, Measure
-from churnml.features.values import Values, codes_of, integers_of, values_of
+from churnml.features.values import NEVER, Values, codes_of, integers_of, values_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MICRO = 1e6  # sums are kept in millionths
-NEVER = np.iinfo(np.int64).min  # no event time
 LIMIT = 2.0**63  # sums stay below, in millionths
 _MISSING: Mapping[Cell, int] = {Cell.FIRST_AT: NEVER, Cell.LAST_AT: NEVER}
 

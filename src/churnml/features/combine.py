@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churnml.features.cells import MICRO, NEVER, Cells
+from churnml.features.cells import MICRO, Cells
 from churnml.features.entries import CUTOFF_MONTH, Aggregate
 from churnml.features.expressions import Expression
-from churnml.features.facts import Program, window_of
-from churnml.features.measures import FactKey, Measure, Term
+from churnml.features.facts import Aggregation, Program
+from churnml.features.measures import FactKey, Measure
 from churnml.features.places import Pairs, Places, Whole
-from churnml.features.segments import SegmentPlan, Window
+from churnml.features.segments import SegmentPlan
 from churnml.features.stream import Stream
-from churnml.features.values import DAY, Type, Values, numbers
+from churnml.features.values import DAY, NEVER, Type, Values, numbers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Pairs", "combine"]
+
+Streams = Mapping[FactKey, Stream]
 
 
 def combine(
@@ -56,12 +61,9 @@ def combine(
     places = Places(plan, pairs)
     streams = {key: Stream(found, places) for key, found in cells.items()}
     columns = {CUTOFF_MONTH: _month(places.instants), **given}
-    for feature in program.aggregates:
-        asked = _Asked(window_of(feature), program.terms[feature.name], streams)
-        found = _AGGREGATES[feature.entry.aggregate or Aggregate.COUNT](asked)
-        if feature.name in program.times:
-            found = _days_ahead(found, places.instants)
-        columns[feature.name] = found
+    for asked in program.aggregates:
+        found = _AGGREGATES[asked.how](asked, streams)
+        columns[asked.name] = _days_ahead(found, places.instants) if asked.is_time else found
     for name, formula in program.formulas.items():
         columns[name] = _formula(formula, columns, len(pairs))
     return columns
@@ -84,73 +86,78 @@ def _days_ahead(found: Values, instants: Whole) -> Values:
     return Values(Type.NUMBER, ahead / DAY, found.valid)
 
 
-@dataclass(frozen=True, eq=False)
-class _Asked:
-    """What one feature asks of the streams."""
-
-    window: Window
-    terms: tuple[Term, ...]
-    streams: Mapping[FactKey, Stream]
-
-    def part(self, place: int) -> tuple[Stream, Measure]:
-        term = self.terms[place]
-        return self.streams[term.fact], term.measure
-
-    def total(self, place: int) -> Whole:
-        stream, measure = self.part(place)
-        return stream.total(measure, self.window)
-
-    def count(self) -> Values:
-        return numbers(self.total(0))
-
-    def sum(self) -> Values:
-        return numbers(self.total(0) / MICRO)
-
-    def share(self, scale: float = 1.0) -> Values:
-        above, below = self.total(0) / scale, self.total(1)
-        return Values(Type.NUMBER, above / np.maximum(below, 1), below > 0)
-
-    def mean(self) -> Values:
-        return self.share(MICRO)
-
-    def extreme(self) -> Values:
-        stream, measure = self.part(0)
-        return stream.extreme(measure, self.window)
-
-    def last(self) -> Values:
-        stream, measure = self.part(0)
-        return stream.last(measure, self.window)
-
-    def distinct(self) -> Values:
-        stream, measure = self.part(0)
-        return numbers(stream.distinct(measure, self.window))
-
-    def days(self) -> Values:
-        stream, measure = self.part(0)
-        return numbers(stream.days(measure, self.window))
-
-    def days_since(self) -> Values:
-        stream, measure = self.part(0)
-        when = stream.event(measure)
-        since = (stream.places.instants - when) / DAY
-        return Values(Type.NUMBER, since, when != NEVER)
-
-    def streak(self) -> Values:
-        (rows, every), (broken, breaks) = self.part(0), self.part(1)
-        return numbers(rows.rank(every) - broken.rank(breaks))
+def _part(asked: Aggregation, streams: Streams, place: int = 0) -> tuple[Stream, Measure]:
+    term = asked.terms[place]
+    return streams[term.fact], term.measure
 
 
-_AGGREGATES: Mapping[Aggregate, Callable[[_Asked], Values]] = {
-    Aggregate.COUNT: _Asked.count,
-    Aggregate.SUM: _Asked.sum,
-    Aggregate.MEAN: _Asked.mean,
-    Aggregate.MIN: _Asked.extreme,
-    Aggregate.MAX: _Asked.extreme,
-    Aggregate.DISTINCT: _Asked.distinct,
-    Aggregate.DISTINCT_DAYS: _Asked.days,
-    Aggregate.SHARE: _Asked.share,
-    Aggregate.LAST: _Asked.last,
-    Aggregate.DAYS_SINCE_LAST: _Asked.days_since,
-    Aggregate.DAYS_SINCE_FIRST: _Asked.days_since,
-    Aggregate.STREAK: _Asked.streak,
+def _total(asked: Aggregation, streams: Streams, place: int = 0) -> Whole:
+    stream, measure = _part(asked, streams, place)
+    return stream.total(measure, asked.window)
+
+
+def _count(asked: Aggregation, streams: Streams) -> Values:
+    return numbers(_total(asked, streams))
+
+
+def _sum(asked: Aggregation, streams: Streams) -> Values:
+    return numbers(_total(asked, streams) / MICRO)
+
+
+def _share(asked: Aggregation, streams: Streams) -> Values:
+    return _ratio(_total(asked, streams).astype(np.float64), _total(asked, streams, 1))
+
+
+def _mean(asked: Aggregation, streams: Streams) -> Values:
+    return _ratio(_total(asked, streams) / MICRO, _total(asked, streams, 1))
+
+
+def _ratio(above: NDArray[np.float64], below: Whole) -> Values:
+    return Values(Type.NUMBER, above / np.maximum(below, 1), below > 0)
+
+
+def _extreme(asked: Aggregation, streams: Streams) -> Values:
+    stream, measure = _part(asked, streams)
+    return stream.extreme(measure, asked.window)
+
+
+def _last(asked: Aggregation, streams: Streams) -> Values:
+    stream, measure = _part(asked, streams)
+    return stream.last(measure, asked.window)
+
+
+def _distinct(asked: Aggregation, streams: Streams) -> Values:
+    stream, measure = _part(asked, streams)
+    return numbers(stream.distinct(measure, asked.window))
+
+
+def _days(asked: Aggregation, streams: Streams) -> Values:
+    stream, measure = _part(asked, streams)
+    return numbers(stream.days(measure, asked.window))
+
+
+def _days_since(asked: Aggregation, streams: Streams) -> Values:
+    stream, measure = _part(asked, streams)
+    when = stream.event(measure)
+    return Values(Type.NUMBER, (stream.places.instants - when) / DAY, when != NEVER)
+
+
+def _streak(asked: Aggregation, streams: Streams) -> Values:
+    (rows, every), (broken, breaks) = _part(asked, streams), _part(asked, streams, 1)
+    return numbers(rows.rank(every) - broken.rank(breaks))
+
+
+_AGGREGATES: Mapping[Aggregate, Callable[[Aggregation, Streams], Values]] = {
+    Aggregate.COUNT: _count,
+    Aggregate.SUM: _sum,
+    Aggregate.MEAN: _mean,
+    Aggregate.MIN: _extreme,
+    Aggregate.MAX: _extreme,
+    Aggregate.DISTINCT: _distinct,
+    Aggregate.DISTINCT_DAYS: _days,
+    Aggregate.SHARE: _share,
+    Aggregate.LAST: _last,
+    Aggregate.DAYS_SINCE_LAST: _days_since,
+    Aggregate.DAYS_SINCE_FIRST: _days_since,
+    Aggregate.STREAK: _streak,
 }

@@ -25,6 +25,31 @@ from churnml.history.tables import Table
 
 
 @dataclass(frozen=True)
+class Aggregation:
+    """How one feature comes of its measures.
+
+    Parameters
+    ----------
+    name : str
+        The feature.
+    how : Aggregate
+        What is made of the measures.
+    window : Window
+        The window it looks at.
+    terms : tuple of Term
+        Its measures.
+    is_time : bool
+        Whether its value is a time, told in days from the cutoff.
+    """
+
+    name: str
+    how: Aggregate
+    window: Window
+    terms: tuple[Term, ...]
+    is_time: bool
+
+
+@dataclass(frozen=True)
 class Program:
     """The catalogue compiled for a history.
 
@@ -52,7 +77,7 @@ class Program:
     times: frozenset[str]
 
     @cached_property
-    def aggregates(self) -> tuple[Feature, ...]:
+    def aggregates(self) -> tuple[Aggregation, ...]:
         """The features that combine measures, ordered so that those of one measure follow on."""
         facts = {key: place for place, key in enumerate(self.facts)}
         places: dict[Term, int] = {}
@@ -63,7 +88,12 @@ class Program:
             first = self.terms[name][0]
             return facts[first.fact], places[first]
 
-        return tuple(self.catalogue.get(name) for name in sorted(self.terms, key=order))
+        return tuple(self._aggregation(name) for name in sorted(self.terms, key=order))
+
+    def _aggregation(self, name: str) -> Aggregation:
+        feature = self.catalogue.get(name)
+        how = feature.entry.aggregate or Aggregate.COUNT
+        return Aggregation(name, how, window_of(feature), self.terms[name], name in self.times)
 
     @cached_property
     def custom(self) -> tuple[Feature, ...]:

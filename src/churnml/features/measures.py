@@ -53,6 +53,13 @@ class Measure:
     levels: frozenset[str] | None = None
 
     @cached_property
+    def _hash(self) -> int:
+        return hash((self.cell.value, self.where, self.value, self.levels))
+
+    def __hash__(self) -> int:  # many times for every account scored, so worked out once
+        return self._hash
+
+    @cached_property
     def over_levels(self) -> Measure:
         """The same over all levels: what the engine aggregates."""
         return self if self.levels is None else replace(self, levels=None)

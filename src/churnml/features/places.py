@@ -110,3 +110,12 @@ class Places:
         account, cutoff = self.pairs.account, self.pairs.cutoff
         ends, starts = self.ends(window.offset)[cutoff], self.starts(window)[cutoff]
         return sums[account, ends] - sums[account, starts]
+
+
+def turns(ordered: Whole) -> Whole:
+    """Number the members of each run of equal values from 0."""
+    if not len(ordered):
+        return ordered
+    starts = np.concatenate([[0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1])
+    lengths = np.diff(starts, append=len(ordered))
+    return np.asarray(np.arange(len(ordered)) - np.repeat(starts, lengths))

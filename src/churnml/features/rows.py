@@ -10,17 +10,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from churnml.features.cells import NEVER, Cells, Last, millionths
+from churnml.features.cells import Cells, Last, millionths
 from churnml.features.entries import KNOWN
 from churnml.features.expressions import parse_expression
 from churnml.features.measures import Cell, Fact, Measure
+from churnml.features.places import turns
 from churnml.features.segments import MASK_DAYS, SegmentPlan
-from churnml.features.values import Type, Values, values_of
+from churnml.features.values import NEVER, Type, Values, values_of
 from churnml.history.asof import row_known_columns
 from churnml.history.tables import ACCOUNT_ID, Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+Dated = tuple["NDArray[np.int64]", "NDArray[np.int64]", "NDArray[np.bool_]"]
 
 
 class TableRows:
@@ -49,6 +53,7 @@ class TableRows:
         self._columns: dict[str, Values] = {}
         self._results: dict[str, Values] = {}
         self._hits: dict[str, NDArray[np.bool_]] = {}
+        self._dated: dict[tuple[str, tuple[str, ...], int], Dated] = {}
 
     def __len__(self) -> int:
         return len(self.account)
@@ -84,6 +89,31 @@ class TableRows:
             known = recorded if self.contract.scheduled else np.maximum(known, recorded)
         return known
 
+    def dated(self, at: str, needed: tuple[str, ...], end: int) -> Dated:
+        """Date rows as facts: when each happened, when it was known, and whether both before `end`.
+
+        Parameters
+        ----------
+        at : str
+            The time that dates the fact, or ``known``.
+        needed : tuple of str
+            Times of single columns that must have come.
+        end : int
+            Microseconds.
+        """
+        if (at, needed, end) not in self._dated:
+            happened = known = self.known
+            if at != KNOWN:
+                happened = self.column(at).data
+                known = np.maximum(known, happened)
+            for name in needed:
+                known = np.maximum(known, self.column(name).data)
+            seen = (known < end) & (happened < end)
+            for name in needed if at == KNOWN else (at, *needed):
+                seen &= self.column(name).valid
+            self._dated[at, needed, end] = happened, known, seen
+        return self._dated[at, needed, end]
+
 
 def cells_from_rows(fact: Fact, rows: TableRows, plan: SegmentPlan) -> Cells:
     """Turn each row of a fact into a cell.
@@ -107,15 +137,13 @@ def cells_from_rows(fact: Fact, rows: TableRows, plan: SegmentPlan) -> Cells:
     FeatureError
         If a sum is too large to be exact.
     """
-    at, known, there = _times(fact, rows)
-    end = plan.cutoffs[-1]
-    kept = there & (known < end) & (at < end)
+    at, known, kept = rows.dated(fact.key.at, fact.key.known, int(plan.cutoffs[-1]))
     if fact.key.split is not None:
-        kept &= rows.column(fact.key.split).valid
+        kept = kept & rows.column(fact.key.split).valid
     rank = None
     if fact.key.ranked is not None:
         rank = _ranks(fact.contract, rows, fact.key.ranked)
-        kept &= rank > 0
+        kept = kept & (rank > 0)
     places = np.flatnonzero(kept)
     found = _Kept(fact, rows, plan, places, at[places], rank)
     segment = plan.segments(found.at)
@@ -132,22 +160,6 @@ def cells_from_rows(fact: Fact, rows: TableRows, plan: SegmentPlan) -> Cells:
     )
 
 
-def _times(
-    fact: Fact, rows: TableRows
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Event time, known time, and whether the fact is ever known."""
-    at = known = rows.known
-    there = np.ones(len(rows), dtype=bool)
-    if fact.key.at != KNOWN:
-        time = rows.column(fact.key.at)
-        at, there = time.data, time.valid
-        known = np.maximum(known, at)
-    for name in fact.key.known:
-        time = rows.column(name)
-        known, there = np.maximum(known, time.data), there & time.valid
-    return at, known, there
-
-
 def _ranks(table: Table, rows: TableRows, where: str) -> NDArray[np.int64]:
     """Number the rows of each account in the order in which they became known; 0 for the others."""
     rank = np.zeros(len(rows), dtype=np.int64)
@@ -158,10 +170,7 @@ def _ranks(table: Table, rows: TableRows, where: str) -> NDArray[np.int64]:
     order += [rows.column(table.time).data, rows.known, rows.account]
     places = np.lexsort(order)
     places = places[rows.meets(where)[places]]
-    account = rows.account[places]
-    starts = np.flatnonzero(np.r_[True, account[1:] != account[:-1]])
-    lengths = np.diff(np.r_[starts, len(account)])
-    rank[places] = np.arange(len(account)) - np.repeat(starts, lengths) + 1
+    rank[places] = turns(rows.account[places]) + 1
     return rank
 
 
@@ -177,12 +186,12 @@ class _Kept:
     rank: NDArray[np.int64] | None
 
     def hits(self, measure: Measure) -> NDArray[np.bool_]:
-        hit = np.ones(len(self.places), dtype=bool)
-        for text in measure.where:
-            hit &= self.rows.meets(text)[self.places]
+        met = [self.rows.meets(text) for text in measure.where]
         if measure.value is not None:
-            hit &= self.rows.evaluate(measure.value).valid[self.places]
-        return hit
+            met.append(self.rows.evaluate(measure.value).valid)
+        if not met:
+            return np.ones(len(self.places), dtype=bool)
+        return np.logical_and.reduce(met)[self.places] if len(met) > 1 else met[0][self.places]
 
     def value(self, measure: Measure) -> Values:
         return self.rows.evaluate(measure.expression.text).take(self.places)

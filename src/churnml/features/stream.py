@@ -16,11 +16,11 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from churnml.features.cells import LIMIT, NEVER, Cells, Last, out_of_range
+from churnml.features.cells import LIMIT, Cells, Last, out_of_range
 from churnml.features.measures import Cell, Measure
-from churnml.features.places import Places, Whole
+from churnml.features.places import Places, Whole, turns
 from churnml.features.segments import Window
-from churnml.features.values import NULL_LEVEL, Type, Values
+from churnml.features.values import NEVER, NULL_LEVEL, Type, Values
 
 Selection = NDArray[np.intp] | slice
 Found = TypeVar("Found")
@@ -148,7 +148,7 @@ class Stream:
         late = late[np.lexsort((self.cells.known[late], self._place[late]))]
         place, bits = self._place[late], masks[late]
         new = np.zeros(len(late), dtype=np.int64)
-        turn = _place_in_group(place)
+        turn = turns(place)
         for nth in range(int(turn.max(initial=-1)) + 1):
             now = turn == nth
             new[now] = np.bitwise_count(bits[now] & ~seen[place[now]])
@@ -271,15 +271,10 @@ class Stream:
         return places.at_cutoff(counts)
 
 
-def _place_in_group(ordered: Whole) -> Whole:
-    """Number the members of each run of equal values from 0."""
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    lengths = np.diff(np.r_[starts, len(ordered)])
-    return np.asarray(np.arange(len(ordered)) - np.repeat(starts, lengths))
-
-
 def _running_max(group: Whole, values: Whole) -> Whole:
     """Take the running maximum of small non-negative integers within runs of one group."""
-    number = np.cumsum(np.r_[0, group[1:] != group[:-1]])[: len(values)]
-    step = int(values.max(initial=0)) + 1
+    if not len(values):
+        return values
+    number = np.concatenate([[0], np.cumsum(group[1:] != group[:-1])])
+    step = int(values.max()) + 1
     return np.asarray(np.maximum.accumulate(values + number * step) - number * step)

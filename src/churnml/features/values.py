@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 HOUR = 3_600_000_000  # microseconds
 DAY = 24 * HOUR
+NEVER = int(np.iinfo(np.int64).min)  # no time; numpy's NaT has the same bits
 NULL_LEVEL = "\0"  # stands for a missing string; nobody can write it in a condition
 
 
@@ -80,8 +81,11 @@ class Values:
     def to_arrow(self) -> pa.Array:
         """Give the values to Arrow: as strings, or as float64 otherwise; null where not valid."""
         if self.type is not Type.STRING:
-            mask = None if self.valid.all() else ~self.valid
-            return pa.array(self.data.astype(np.float64, copy=False), mask=mask)
+            # Several times as fast as `pa.array` with a mask, which counts for a single row.
+            data = np.ascontiguousarray(self.data, dtype=np.float64)
+            bits = np.packbits(self.valid, bitorder="little")
+            buffers = [pa.py_buffer(bits), pa.py_buffer(data)]
+            return pa.Array.from_buffers(pa.float64(), len(data), buffers)
         if not self.levels:
             return pa.nulls(len(self.data), pa.string())
         codes = pa.array(self.data.astype(np.int32), mask=~self.valid)
@@ -99,34 +103,39 @@ def values_of(column: pa.ChunkedArray) -> Values:
     Parameters
     ----------
     column : pyarrow.ChunkedArray
-        Strings, timestamps, booleans or numbers.
+        Strings, timestamps, booleans or finite numbers.
 
     Returns
     -------
     Values
-        Of the same length; a null string has the code of `NULL_LEVEL`.
+        Of the same length. Where it is null a string has the code of `NULL_LEVEL`, a time is
+        `NEVER`, a number NaN.
     """
-    missing = column.null_count > 0
-    valid = column.is_valid().to_numpy() if missing else np.ones(len(column), dtype=bool)
     if pa.types.is_string(column.type):
         codes, levels = codes_of(column)
-        return Values(Type.STRING, codes, valid, levels)
+        missing = len(levels) - 1 if column.null_count else -1
+        return Values(Type.STRING, codes, codes != missing, levels)
     if pa.types.is_timestamp(column.type):
-        return Values(Type.TIME, integers_of(column), valid)
+        times = integers_of(column, NEVER)
+        return Values(Type.TIME, times, times != NEVER)
     if pa.types.is_boolean(column.type):
-        filled = column.fill_null(False) if missing else column
-        return Values(Type.BOOLEAN, filled.to_numpy(), valid)
-    doubles = column.cast(pa.float64(), safe=False)
-    filled = doubles.fill_null(0.0) if missing else doubles
-    return Values(Type.NUMBER, filled.to_numpy(), valid)
+        there = column.is_valid().to_numpy()
+        return Values(Type.BOOLEAN, column.fill_null(False).to_numpy(), there)
+    data = column.to_numpy().astype(np.float64, copy=False)
+    return Values(Type.NUMBER, data, ~np.isnan(data))
 
 
 def integers_of(column: pa.ChunkedArray, missing: int = 0) -> NDArray[np.int64]:
     """Read whole numbers, or times as microseconds, with a stand-in for null."""
     if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("us"))
-    whole = column.cast(pa.int64())
-    return np.asarray((whole.fill_null(missing) if whole.null_count else whole).to_numpy())
+        times: NDArray[np.int64] = (
+            column.to_numpy().astype("datetime64[us]", copy=False).view(np.int64)
+        )
+        if missing == NEVER or not column.null_count:
+            return times
+        return np.where(times == NEVER, missing, times)
+    filled = column.fill_null(missing) if column.null_count else column
+    return np.asarray(filled.to_numpy().astype(np.int64, copy=False))
 
 
 def codes_of(column: pa.ChunkedArray) -> tuple[NDArray[np.int64], tuple[str, ...]]:
