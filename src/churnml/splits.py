@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow.compute as pc
 from pydantic import Field, model_validator
 
 from churnml.config import FrozenModel
@@ -86,6 +87,33 @@ class Split:
     purged: int
     test_from: dt.datetime | None
     out_of_time: bool
+
+
+class Span(FrozenModel):
+    """The cutoffs that some rows run through.
+
+    Parameters
+    ----------
+    first, last : datetime
+        The earliest and the latest, UTC.
+    """
+
+    first: dt.datetime
+    last: dt.datetime
+
+
+def span(rows: pa.Table) -> Span | None:
+    """Tell from when to when rows run; nothing where they have no times, or there are none.
+
+    Parameters
+    ----------
+    rows : pyarrow.Table
+        Has ``cutoff``, unless it is of a flat table without times.
+    """
+    if "cutoff" not in rows.column_names or not rows.num_rows:
+        return None
+    ends = pc.min_max(rows["cutoff"]).as_py()
+    return Span(first=ends["min"], last=ends["max"])
 
 
 def split(frame: pa.Table, spec: Splits, label: LabelSpec, cutoffs: Cutoffs) -> tuple[Split, ...]:

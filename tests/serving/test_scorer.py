@@ -14,12 +14,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from churnml import flat
+from churnml.actions.tiers import RiskTiers
 from churnml.errors import BundleError, DataError
 from churnml.features.table import Fingerprints, TrainingTable
 from churnml.history.asof import History
 from churnml.labels import ColumnLabel, label_column
 from churnml.project import Project
-from churnml.serving.scorer import label_of, read_flat, score_flat, score_history
+from churnml.serving.scorer import read_flat, score_flat, score_history
 from churnml.serving.scores import ScoreList
 from churnml.splits import Splits, final
 from churnml.training import bundle as bundles
@@ -67,7 +68,7 @@ def test_a_family_is_told_once(scores: ScoreList, company: Project) -> None:
 def test_tiers_are_those_of_the_time_of_training(
     scores: ScoreList, company: Project, trained: Trained
 ) -> None:
-    assert trained.bundle.manifest.tiers == {"medium": 0.05, "high": 0.15, "critical": 0.4}
+    assert trained.bundle.manifest.tiers == RiskTiers(medium=0.05, high=0.15, critical=0.4)
     for item in scores.scores:
         wanted = sum(item.probability >= bound for bound in (0.05, 0.15, 0.4))
         assert list(type(item.tier)).index(item.tier) == wanted
@@ -223,10 +224,10 @@ def flat_bundle(tmp_path: Path) -> Bundle:
         fingerprints=Fingerprints(data="d", catalogue="c", recipe="r"),
     )
     parted = final(learnt.frame, recipe.splits, recipe.label, recipe.cutoffs)
-    tiers = {"medium": 0.1, "high": 0.2, "critical": 0.3}
+    tiers = RiskTiers(medium=0.1, high=0.2, critical=0.3)
     fitted = fit(learnt, parted, recipe.model, recipe.calibration)
     return bundles.write(
-        tmp_path / "bundle", fitted, learnt, recipe, tiers=tiers, catalogue={}, metrics={}
+        tmp_path / "bundle", fitted, learnt, recipe, tiers=tiers, catalogue=None, metrics={}
     )
 
 
@@ -259,7 +260,7 @@ def test_a_bundle_of_a_flat_table_scores_no_history(flat_bundle: Bundle, history
 
 
 def test_the_manifest_tells_what_is_predicted(trained: Trained, company: Project) -> None:
-    assert label_of(trained.bundle) == company.recipe("churn_90d").label
+    assert trained.bundle.manifest.label == company.recipe("churn_90d").label
 
 
 def test_scores_are_json(scores: ScoreList) -> None:

@@ -9,6 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from churnml.actions.tiers import RiskTiers
+from churnml.features.catalogue import Catalogue
+from churnml.features.entries import Aggregate, Feature, FeatureEntry
 from churnml.features.table import Fingerprints, TrainingTable
 from churnml.labels import Cutoffs, SubscriptionLabel
 from churnml.splits import Split, Splits, final
@@ -16,6 +19,7 @@ from churnml.training.estimator import FittedModel, fit
 from churnml.training.recipes import CalibrationSpec, ModelSpec, Recipe
 
 N_ACCOUNTS, N_CUTOFFS = 120, 14
+TIERS = RiskTiers(medium=0.1, high=0.3, critical=0.6)
 
 RECIPE = Recipe(
     name="test",
@@ -78,8 +82,37 @@ def table() -> TrainingTable:
 
 
 @pytest.fixture(scope="session")
+def catalogue(table: TrainingTable) -> Catalogue:
+    """Declare the table's features, as far as a bundle needs it."""
+    features = tuple(
+        Feature(
+            name,
+            "usage",
+            FeatureEntry(
+                name="declared",
+                description=name,
+                unit="count",
+                table="usage",
+                aggregate=Aggregate.COUNT,
+                sentence="\u00fcber alles {value}",
+            ),
+            None,
+            0,
+            "usage.toml",
+        )
+        for name in table.features
+    )
+    return Catalogue(features, MappingProxyType({"usage": "Usage"}))
+
+
+@pytest.fixture(scope="session")
 def split(table: TrainingTable) -> Split:
     return final(table.frame, RECIPE.splits, RECIPE.label, RECIPE.cutoffs)
+
+
+@pytest.fixture(scope="session")
+def tiers() -> RiskTiers:
+    return TIERS
 
 
 @pytest.fixture(scope="session")

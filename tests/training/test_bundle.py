@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 import math
@@ -11,9 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from churnml.actions.tiers import RiskTiers
 from churnml.backtest.metrics import Interval
 from churnml.errors import BundleError
+from churnml.features.catalogue import Catalogue
 from churnml.features.table import TrainingTable
+from churnml.splits import Span
 from churnml.training import bundle, golden
 from churnml.training.bundle import Bundle, load
 from churnml.training.estimator import FittedModel
@@ -24,15 +28,21 @@ Write = Callable[[Path], Bundle]
 
 
 @pytest.fixture
-def write(table: TrainingTable, fitted: FittedModel, recipe: Recipe) -> Write:
+def write(
+    table: TrainingTable,
+    fitted: FittedModel,
+    recipe: Recipe,
+    tiers: RiskTiers,
+    catalogue: Catalogue,
+) -> Write:
     def make(folder: Path) -> Bundle:
         return bundle.write(
             folder,
             fitted,
             table,
             recipe,
-            tiers={"medium": 0.1, "high": 0.3, "critical": 0.6},
-            catalogue={"trend": {"sentence": "Use fell; \u00fcber alles."}},
+            tiers=tiers,
+            catalogue=catalogue,
             metrics={"auc": Interval(0.8, 0.7, 0.9), "lift_at_10": Interval(2.0, math.nan, 3.0)},
         )
 
@@ -73,18 +83,32 @@ def test_a_bundle_scores_as_the_model_did(
     assert written.families == table.families
 
 
-def test_it_says_what_it_is(written: Bundle, fitted: FittedModel) -> None:
+def test_it_says_what_it_is(
+    written: Bundle, fitted: FittedModel, recipe: Recipe, tiers: RiskTiers, catalogue: Catalogue
+) -> None:
     manifest = written.manifest
     assert manifest.name == "test"
-    assert manifest.label["horizon_days"] == 30
-    assert manifest.tiers["high"] == 0.3
-    assert manifest.catalogue["trend"]["sentence"].endswith("\u00fcber alles.")
+    assert manifest.label == recipe.label
+    assert manifest.cutoffs == recipe.cutoffs
+    assert manifest.tiers == tiers
+    assert written.catalogue is not None
+    assert [f.entry for f in written.catalogue.features] == [f.entry for f in catalogue.features]
     assert manifest.training.rounds == fitted.rounds
     assert manifest.training.fingerprints["data"] == "d" * 64
     assert manifest.metrics["auc"].value == 0.8
     assert manifest.metrics["lift_at_10"].low is None
     assert manifest.features[4].codes == ("basic", "pro", "team")
     assert set(manifest.files) == {"model.txt", "golden.json"}
+
+
+def test_it_says_which_cutoffs_taught_it(written: Bundle) -> None:
+    """The last four of fourteen months stop and calibrate; what closes in them teaches nothing."""
+    taught = written.manifest.training
+    assert taught.validation_cutoffs == Span(
+        first=dt.datetime(2023, 11, 1), last=dt.datetime(2024, 2, 1)
+    )
+    assert taught.fit_cutoffs == Span(first=dt.datetime(2023, 1, 1), last=dt.datetime(2023, 9, 1))
+    assert taught.fit_rows == 9 * 120
 
 
 def test_equal_input_gives_equal_bytes(write: Write, tmp_path: Path) -> None:
@@ -179,6 +203,11 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def _rename(manifest: dict[str, Any], place: int, name: str) -> None:
+    for features in (manifest["features"], manifest["catalogue"]["features"]):
+        features[place].update(name=name)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -186,12 +215,22 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
         (lambda m: m.update(format=True), "format True"),
         (lambda m: m.update(extra=1), "unknown key 'extra'"),
         (lambda m: m.pop("label"), "key 'label' is required"),
+        (lambda m: m["label"].update(kind="horoscope"), "key 'label': .*horoscope"),
+        (lambda m: m["label"].update(horizon_days=0), "label.subscriptions.horizon_days"),
+        (lambda m: m["cutoffs"].update(evry="month"), r"unknown key 'cutoffs\.evry'"),
+        (lambda m: m["tiers"].update(high=0.05), "expected each above the one before"),
+        (lambda m: m["tiers"].pop("medium"), r"key 'tiers\.medium' is required"),
+        (lambda m: m.update(catalogue={}), "catalogue: key 'titles' is required"),
+        (lambda m: m["catalogue"]["features"][0]["entry"].update(aggregate="cuont"), "aggregate"),
+        (lambda m: m["catalogue"]["features"].pop(), "declarations differ in nameless"),
+        (lambda m: m["training"]["fit_cutoffs"].update(last="soon"), "fit_cutoffs.last"),
         (lambda m: m["calibrator"].update(slope=-1.0), "calibrator.slope"),
         (lambda m: m["calibrator"].update(intercept=0.5), "answers otherwise .* probability"),
-        (lambda m: m["features"].pop(), "the model has 7 features and the manifest 6"),
+        (lambda m: (m["features"].pop(), m["catalogue"]["features"].pop()), "the manifest 6"),
         (lambda m: m["features"].reverse(), "golden.json"),
         (lambda m: m["features"][4].update(codes=["pro", "basic", "team"]), "answers otherwise"),
-        (lambda m: m["features"][1].update(name="tend"), "do not have the columns of the model"),
+        (lambda m: m["features"][1].update(name="tend"), "declarations differ in tend, trend"),
+        (lambda m: _rename(m, 1, "tend"), "do not have the columns of the model"),
         (lambda m: m["files"].update({"../evil": "0"}), "missing or unknown: ../evil"),
     ],
 )

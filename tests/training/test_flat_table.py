@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from churnml.actions.tiers import RiskTiers
 from churnml.backtest.metrics import evaluate
 from churnml.project import Project
 from churnml.scaffold import from_table
@@ -56,7 +57,13 @@ def test_telco_customers(outside_data: Callable[[str], Path], tmp_path: Path) ->
         recipe.calibration,
     )
     written = bundle.write(
-        tmp_path / "bundle", whole, table, recipe, tiers={}, catalogue={}, metrics=metrics
+        tmp_path / "bundle",
+        whole,
+        table,
+        recipe,
+        tiers=RiskTiers(medium=0.1, high=0.3, critical=0.6),
+        catalogue=None,
+        metrics=metrics,
     )
     again = bundle.load(written.folder).score(table.frame)
     assert np.array_equal(again.probability, whole.model.score(table.frame).probability)

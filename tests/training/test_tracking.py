@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from churnml.actions.tiers import RiskTiers
 from churnml.backtest.metrics import Comparison, Evaluation, Interval
 from churnml.errors import TrainingError
+from churnml.features.catalogue import Catalogue
 from churnml.features.table import TrainingTable
 from churnml.training import bundle, tracking
 from churnml.training.estimator import FittedModel
@@ -172,11 +174,23 @@ def test_the_revision_is_that_of_the_project(
 
 
 def test_a_training_is_recorded(
-    database: Path, tmp_path: Path, table: TrainingTable, fitted: FittedModel, recipe: Recipe
+    database: Path,
+    tmp_path: Path,
+    table: TrainingTable,
+    fitted: FittedModel,
+    recipe: Recipe,
+    tiers: RiskTiers,
+    catalogue: Catalogue,
 ) -> None:
     metrics = {"auc": Interval(0.8, 0.7, 0.9)}
     written = bundle.write(
-        tmp_path / "bundle", fitted, table, recipe, tiers={}, catalogue={}, metrics=metrics
+        tmp_path / "bundle",
+        fitted,
+        table,
+        recipe,
+        tiers=tiers,
+        catalogue=catalogue,
+        metrics=metrics,
     )
     evaluation = Evaluation(metrics, rows=9, accounts=3, positives=2, draws=5, level=0.95)
     difference = Interval(0.1, 0.05, math.nan)

@@ -70,10 +70,10 @@ def _scores(
 ) -> ScoreList:
     from churnml.errors import ConfigError
     from churnml.labels import ColumnLabel
-    from churnml.serving.scorer import label_of, read_flat, score_flat, score_history
+    from churnml.serving.scorer import read_flat, score_flat, score_history
     from churnml.training.tables import open_history, require_unchanged
 
-    spec = label_of(bundle)
+    spec = bundle.manifest.label
     if isinstance(spec, ColumnLabel):
         if as_of is not None:
             raise ConfigError("--as-of needs history; this recipe scores a flat table.")

@@ -12,20 +12,16 @@ import numpy as np
 import pyarrow as pa
 
 from churnml import flat
-from churnml.actions.tiers import RiskTiers
-from churnml.config import parse
 from churnml.errors import BundleError, DataError, nearest
 from churnml.explain.reasons import Value, reasons
 from churnml.features.catalogue import Catalogue
 from churnml.features.engine import compute
 from churnml.features.facts import compile_catalogue
-from churnml.features.snapshot import from_snapshot
 from churnml.history.asof import History
 from churnml.history.tables import ACCOUNT_ID
-from churnml.labels import ColumnLabel, HistorySpec, population
+from churnml.labels import ColumnLabel, population
 from churnml.serving.scores import Scored, ScoreList
 from churnml.training.bundle import Bundle
-from churnml.training.recipes import Recipe
 from churnml.training.tables import catalogue_fingerprint, plain
 
 # Rows explained at once: reasons cost many times what a probability costs.
@@ -77,11 +73,11 @@ def score_history(
     DataError
         If the cutoff lies beyond what was observed, or has a time zone.
     """
-    spec = label_of(bundle)
-    if isinstance(spec, ColumnLabel):
+    spec = bundle.manifest.label
+    if isinstance(spec, ColumnLabel) or bundle.catalogue is None:
         raise BundleError(f"{bundle.folder}: trained on a flat table; it cannot score history.")
     when = _observed(history, cutoff)
-    catalogue = _catalogue(bundle, history)
+    catalogue = _catalogue(bundle, bundle.catalogue, history)
     people = population(history, spec, when)
     if not people.num_rows:
         return ScoreList(when, bundle, ())
@@ -119,7 +115,7 @@ def read_flat(bundle: Bundle, path: Path) -> pa.Table:
     SourceError
         If the file is missing or cannot be read.
     """
-    spec = label_of(bundle)
+    spec = bundle.manifest.label
     wanted = set(bundle.model.encoding.codes)
     if isinstance(spec, ColumnLabel) and spec.id is not None:
         wanted.add(spec.id)
@@ -155,7 +151,7 @@ def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreLi
     DataError
         If a row names no account, or times or ARR cannot be read.
     """
-    spec = label_of(bundle)
+    spec = bundle.manifest.label
     if not isinstance(spec, ColumnLabel):
         raise BundleError(f"{bundle.folder}: trained on history; it cannot score a flat table.")
     needed = bundle.features if spec.id is None else (spec.id, *bundle.features)
@@ -175,12 +171,6 @@ def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreLi
     return ScoreList(None, bundle, _scored(bundle, asked, features, None, progress))
 
 
-def label_of(bundle: Bundle) -> HistorySpec | ColumnLabel:
-    """Read what a bundle predicts from its manifest."""
-    content = {"name": bundle.manifest.name, "label": bundle.manifest.label}
-    return parse(Recipe, content, f"{bundle.folder}: manifest").label
-
-
 def _observed(history: History, cutoff: dt.datetime | None) -> dt.datetime:
     """Give the cutoff, or the end of observation; beyond it recent events would look absent."""
     when = history.observed_until if cutoff is None else cutoff
@@ -198,9 +188,8 @@ def _observed(history: History, cutoff: dt.datetime | None) -> dt.datetime:
     return when
 
 
-def _catalogue(bundle: Bundle, history: History) -> Catalogue:
-    """Read a bundle's features, and make sure that history gives each as it did in training."""
-    trained = from_snapshot(bundle.manifest.catalogue, f"{bundle.folder}: catalogue")
+def _catalogue(bundle: Bundle, trained: Catalogue, history: History) -> Catalogue:
+    """Give a bundle's features, having made sure that history gives each as in training."""
     catalogue, omitted = trained.available(history.contracts)
     if omitted:
         raise BundleError(
@@ -254,13 +243,12 @@ def _scored(
     catalogue: Catalogue | None,
     progress: Progress,
 ) -> tuple[Scored, ...]:
-    tiers = parse(RiskTiers, bundle.manifest.tiers, f"{bundle.folder}: tiers")
     scored: list[Scored] = []
     for first in range(0, features.num_rows, _BLOCK):
         progress("scores", first / features.num_rows)
         block = features.slice(first, _BLOCK)
         found = bundle.score(block, contributions=True)
-        names = tiers.tiers(found.probability)
+        names = bundle.manifest.tiers.tiers(found.probability)
         rows: list[dict[str, Value]] = block.to_pylist()
         shares = np.asarray(found.contributions)
         scored += [

@@ -21,9 +21,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from churnml.actions.tiers import RiskTiers
 from churnml.config import parse
-from churnml.errors import BundleError, ConfigError
+from churnml.errors import BundleError, ConfigError, FeatureError
+from churnml.features.catalogue import Catalogue
+from churnml.features.snapshot import from_snapshot
 from churnml.features.table import META
+from churnml.labels import ColumnLabel
 from churnml.training.calibration import Calibrator
 from churnml.training.encoding import Encoding, FeatureKind
 from churnml.training.estimator import FittedModel, Model, Scores
@@ -55,12 +59,15 @@ class Bundle:
         What it says of itself.
     model : Model
         What scores.
+    catalogue : Catalogue or None
+        The features as they were declared in training; none for a flat table.
     """
 
     folder: Path
     id: str
     manifest: Manifest
     model: Model
+    catalogue: Catalogue | None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -96,8 +103,8 @@ def write(
     table: TrainingTable,
     recipe: Recipe,
     *,
-    tiers: Mapping[str, Any],
-    catalogue: Mapping[str, Any],
+    tiers: RiskTiers,
+    catalogue: Catalogue | None,
     metrics: Mapping[str, Interval],
 ) -> Bundle:
     """Write a bundle, all or nothing, and load it back.
@@ -114,8 +121,10 @@ def write(
         What it was fitted on; gives families, fingerprints and the range of golden values.
     recipe : Recipe
         What was asked for.
-    tiers, catalogue : mapping
-        Snapshots, of values that JSON knows.
+    tiers : RiskTiers
+        The bounds of the day.
+    catalogue : Catalogue or None
+        The features as they are declared today; none for a flat table.
     metrics : mapping of str to Interval
         Out of time.
 
@@ -154,7 +163,7 @@ def write(
 
 
 def load(folder: Path) -> Bundle:
-    """Load a bundle and verify it: its files, their hashes, and its answers to the golden rows.
+    """Load a bundle and verify all of it: files, hashes, manifest, answers to the golden rows.
 
     Parameters
     ----------
@@ -167,6 +176,7 @@ def load(folder: Path) -> Bundle:
         If anything is missing, unknown, altered or answers otherwise than it did.
     """
     raw, manifest = _read_manifest(folder)
+    catalogue = _catalogue(folder / MANIFEST, manifest)
     contents = _verified(folder, manifest)
     kinds = {item.name: item.kind for item in manifest.features}
     encoding = Encoding(
@@ -182,7 +192,7 @@ def load(folder: Path) -> Bundle:
         replay(model, parse(Golden, json.loads(contents[GOLDEN]), path))
     except (ValueError, ConfigError, BundleError) as error:
         raise BundleError(f"{path}: {error}") from error
-    return Bundle(folder, hashlib.sha256(raw).hexdigest(), manifest, model)
+    return Bundle(folder, hashlib.sha256(raw).hexdigest(), manifest, model, catalogue)
 
 
 def _trees(path: Path, content: bytes, n_features: int) -> str:
@@ -213,6 +223,25 @@ def _read_manifest(folder: Path) -> tuple[bytes, Manifest]:
         return raw, parse(Manifest, content, path)
     except ConfigError as error:
         raise BundleError(str(error)) from error
+
+
+def _catalogue(path: Path, manifest: Manifest) -> Catalogue | None:
+    """Read the declarations of the features, without which nothing of history can be scored."""
+    if isinstance(manifest.label, ColumnLabel):
+        return None
+    try:
+        catalogue = from_snapshot(manifest.catalogue, f"{path}: catalogue")
+    except (ConfigError, FeatureError) as error:
+        raise BundleError(str(error)) from error
+    declared = set(catalogue.columns)
+    learnt = {item.name for item in manifest.features}
+    if declared != learnt:
+        raise BundleError(
+            f"{path}: catalogue: the model and the declarations differ in "
+            f"{', '.join(sorted(declared ^ learnt)[:8])}. Take the bundle from where it was made "
+            "again."
+        )
+    return catalogue
 
 
 def _verified(folder: Path, manifest: Manifest) -> dict[str, bytes]:

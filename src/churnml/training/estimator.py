@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from churnml.errors import ChurnMLError, TrainingError
+from churnml.splits import Span, span
 from churnml.training.calibration import Calibrator, fit_platt, probability
 from churnml.training.encoding import Encoding
 
@@ -129,6 +130,8 @@ class FittedModel:
         What LightGBM was given.
     fit_rows, validation_rows : int
         Rows it learnt from, and rows that stopped and calibrated it.
+    fit_cutoffs, validation_cutoffs : Span or None
+        The times of those rows; none for a flat table without times.
     """
 
     model: Model
@@ -136,6 +139,8 @@ class FittedModel:
     parameters: Mapping[str, Any]
     fit_rows: int
     validation_rows: int
+    fit_cutoffs: Span | None
+    validation_cutoffs: Span | None
 
 
 def fit(
@@ -198,6 +203,8 @@ def fit(
         parameters=MappingProxyType(parameters),
         fit_rows=split.fit.size,
         validation_rows=split.validation.size,
+        fit_cutoffs=span(frames[fitting]),
+        validation_cutoffs=span(frames[judging]),
     )
 
 

@@ -12,11 +12,16 @@ import lightgbm as lgb
 from pydantic import Field
 
 import churnml
+from churnml.actions.tiers import RiskTiers
 from churnml.config import FrozenModel
+from churnml.features.snapshot import to_snapshot
+from churnml.labels import Cutoffs, LabelSpec
+from churnml.splits import Span
 from churnml.training.encoding import FeatureKind
 
 if TYPE_CHECKING:
     from churnml.backtest.metrics import Interval
+    from churnml.features.catalogue import Catalogue
     from churnml.features.table import TrainingTable
     from churnml.training.estimator import FittedModel
     from churnml.training.recipes import Recipe
@@ -70,6 +75,8 @@ class TrainingRecord(FrozenModel):
         What LightGBM was given.
     rounds, fit_rows, validation_rows : int
         Trees kept, rows learnt from, rows that stopped and calibrated.
+    fit_cutoffs, validation_cutoffs : Span or None
+        The times of those rows; none for a flat table without times.
     lightgbm, churnml : str
         Versions.
     """
@@ -79,6 +86,8 @@ class TrainingRecord(FrozenModel):
     rounds: int
     fit_rows: int
     validation_rows: int
+    fit_cutoffs: Span | None
+    validation_cutoffs: Span | None
     lightgbm: str
     churnml: str
 
@@ -92,16 +101,18 @@ class Manifest(FrozenModel):
         Version of this layout.
     name : str
         The recipe's name.
-    label, cutoffs : dict
-        The recipe's words for what is predicted and when.
+    label : LabelSpec
+        What is predicted.
+    cutoffs : Cutoffs
+        At which instants it learnt to.
     features : tuple of FeatureRecord
         In the model's order.
     calibrator : CalibratorRecord
         How margins become log-odds.
-    tiers : dict
+    tiers : RiskTiers
         Bounds of the risk tiers at the time of training.
     catalogue : dict
-        The features' declarations at the time of training.
+        The features' declarations at the time of training; empty for a flat table.
     training : TrainingRecord
         How the model came about.
     metrics : dict of str to MetricRecord
@@ -112,11 +123,11 @@ class Manifest(FrozenModel):
 
     format: Literal[1]
     name: str
-    label: dict[str, Any]
-    cutoffs: dict[str, Any]
+    label: LabelSpec
+    cutoffs: Cutoffs
     features: tuple[FeatureRecord, ...]
     calibrator: CalibratorRecord
-    tiers: dict[str, Any]
+    tiers: RiskTiers
     catalogue: dict[str, Any]
     training: TrainingRecord
     metrics: dict[str, MetricRecord]
@@ -127,8 +138,8 @@ def describe(
     fitted: FittedModel,
     table: TrainingTable,
     recipe: Recipe,
-    tiers: Mapping[str, Any],
-    catalogue: Mapping[str, Any],
+    tiers: RiskTiers,
+    catalogue: Catalogue | None,
     metrics: Mapping[str, Interval],
     contents: Mapping[str, bytes],
 ) -> dict[str, Any]:
@@ -157,14 +168,16 @@ def describe(
             for name, kind in encoding.kinds.items()
         ],
         "calibrator": asdict(fitted.model.calibrator),
-        "tiers": dict(tiers),
-        "catalogue": dict(catalogue),
+        "tiers": tiers.model_dump(mode="json"),
+        "catalogue": to_snapshot(catalogue) if catalogue is not None else {},
         "training": {
             "fingerprints": asdict(table.fingerprints),
             "parameters": dict(fitted.parameters),
             "rounds": fitted.rounds,
             "fit_rows": fitted.fit_rows,
             "validation_rows": fitted.validation_rows,
+            "fit_cutoffs": _span(fitted.fit_cutoffs),
+            "validation_cutoffs": _span(fitted.validation_cutoffs),
             "lightgbm": lgb.__version__,
             "churnml": churnml.__version__,
         },
@@ -174,6 +187,10 @@ def describe(
         },
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
     }
+
+
+def _span(span: Span | None) -> dict[str, Any] | None:
+    return span.model_dump(mode="json") if span is not None else None
 
 
 def _finite(value: float) -> float | None:

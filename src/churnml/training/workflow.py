@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 
 from churnml.backtest.metrics import Comparison, Evaluation, compare, evaluate
 from churnml.errors import BundleError, ConfigError
-from churnml.features.snapshot import to_snapshot
 from churnml.features.table import TrainingTable
 from churnml.history.store import workplace
 from churnml.history.tables import ACCOUNT_ID
@@ -78,7 +77,8 @@ class Trained:
     tested : Tested
         What the recipe is worth out of time.
     bundle : Bundle
-        The final model, fitted on all rows whose label is known.
+        The final model. It learns from the rows whose label was known at the first cutoff of the
+        latest labelled ones, and is stopped and calibrated on those; its manifest has the times.
     run : Run
         The tracked run.
     """
@@ -214,7 +214,6 @@ def _write_bundle(
     fitted: FittedModel,
     evaluation: Evaluation,
 ) -> Bundle:
-    catalogue = to_snapshot(prepared.catalogue) if prepared.catalogue is not None else {}
     home = project.bundles / recipe.name
     with workplace(home / LATEST) as work:
         made = bundles.write(
@@ -222,8 +221,8 @@ def _write_bundle(
             fitted,
             prepared.table,
             recipe,
-            tiers=project.tiers.model_dump(mode="json"),
-            catalogue=catalogue,
+            tiers=project.tiers,
+            catalogue=prepared.catalogue,
             metrics=evaluation.metrics,
         )
         folder = home / made.id[:_ID]
