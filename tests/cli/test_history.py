@@ -6,6 +6,7 @@ import importlib
 import json
 import math
 import random
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -45,6 +46,12 @@ def test_training_reports_rows_accounts_and_what_it_left_out(run: Call, acme: Pa
     assert "accounts never trained on" in out
     assert "AUC of recency alone" in out
     assert "Rows purged before each test, their label not yet known: " in out
+    assert re.search(
+        r"^The bundle learned from [\d,]+ rows of 20\d\d-\d\d-01 to 20\d\d-\d\d-01, "
+        r"stopped and calibrated on [\d,]+ of 20\d\d-\d\d-01 to 20\d\d-\d\d-01\.$",
+        out,
+        re.MULTILINE,
+    )
     assert all(line.endswith(" …") for line in err.splitlines())
 
 
@@ -64,6 +71,11 @@ def test_the_document_of_a_training_is_all_of_stdout(run: Call, acme: Path) -> N
     )
     assert Path(document["folder"]).name == document["bundle"][:12]
     assert document["sheet"]["recipe"] == "churn_90d"
+    taught, rows = document["taught"], document["sheet"]["cutoffs"]
+    assert taught["validation_cutoffs"]["last"] == rows[-1]["cutoff"]
+    assert taught["validation_cutoffs"]["first"] == rows[-3]["cutoff"]
+    assert taught["fit_cutoffs"]["first"] == rows[0]["cutoff"]
+    assert taught["fit_rows"] + taught["validation_rows"] < document["sheet"]["rows"]
 
 
 def test_scores_are_shown_and_written(run: Call, acme: Path) -> None:

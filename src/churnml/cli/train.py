@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from churnml.backtest.metrics import Evaluation, Interval
-    from churnml.splits import Split
+    from churnml.splits import Span, Split
     from churnml.training.workflow import Tested, Trained
 
 SHOWN = {
@@ -67,6 +67,7 @@ def _show(trained: Trained, name: str) -> None:
             soft_wrap=True,
         )
     out.print("Intervals resample accounts, not rows.", style="dim")
+    out.print(_taught(trained), soft_wrap=True)
     out.print(f"bundle {trained.bundle.id[:12]}  run {trained.run.id}", soft_wrap=True)
 
 
@@ -95,6 +96,20 @@ def _rows(trained: Trained, name: str) -> Iterator[str]:
         f"Tested {how}: {evaluation.rows:,} rows of {evaluation.accounts:,} accounts, "
         f"{evaluation.positives:,} churned"
     )
+
+
+def _taught(trained: Trained) -> str:
+    """Tell which rows the final model learned from, and which stopped and calibrated it."""
+    taught = trained.bundle.manifest.training
+    fit, validation = _when(taught.fit_cutoffs), _when(taught.validation_cutoffs)
+    return (
+        f"The bundle learned from {taught.fit_rows:,} rows{fit}, stopped and calibrated on "
+        f"{taught.validation_rows:,}{validation}."
+    )
+
+
+def _when(span: Span | None) -> str:
+    return f" of {span.first:%Y-%m-%d} to {span.last:%Y-%m-%d}" if span is not None else ""
 
 
 def _figures(tested: Tested) -> Table:
@@ -135,6 +150,10 @@ def _document(trained: Trained) -> dict[str, Any]:
         "folder": str(trained.bundle.folder),
         "run": trained.run.id,
         "out_of_time": tested.out_of_time,
+        "taught": trained.bundle.manifest.training.model_dump(
+            mode="json",
+            include={"fit_rows", "fit_cutoffs", "validation_rows", "validation_cutoffs"},
+        ),
         "splits": [_split(parted) for parted in tested.splits],
         "tested": _evaluation(tested.evaluation),
         "unseen": _evaluation(tested.unseen_evaluation) if tested.unseen_evaluation else None,
