@@ -13,7 +13,7 @@ import numpy as np
 from sqlglot import exp
 
 from churnml.errors import FeatureError, nearest
-from churnml.features.values import DAY, HOUR, Type, Values
+from churnml.features.values import DAY, HOUR, Type, Values, everywhere
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,20 +97,16 @@ class _Compilation:
 
     def boolean(self, node: exp.Expr) -> Compute:
         fixed = bool(node.this)
-        return lambda _columns, size: Values(
-            Type.BOOLEAN, np.full(size, fixed), np.ones(size, dtype=bool)
-        )
+        return lambda _columns, size: Values(Type.BOOLEAN, np.full(size, fixed), everywhere(size))
 
     def literal(self, node: exp.Expr) -> Compute:
         if node.is_string:
             levels = (node.name,)
             return lambda _columns, size: Values(
-                Type.STRING, np.zeros(size, dtype=np.int64), np.ones(size, dtype=bool), levels
+                Type.STRING, np.zeros(size, dtype=np.int64), everywhere(size), levels
             )
         number = float(node.name)
-        return lambda _columns, size: Values(
-            Type.NUMBER, np.full(size, number), np.ones(size, dtype=bool)
-        )
+        return lambda _columns, size: Values(Type.NUMBER, np.full(size, number), everywhere(size))
 
     def negation(self, node: exp.Expr) -> Compute:
         inner = self.typed(node.this, Type.BOOLEAN)
@@ -142,7 +138,7 @@ class _Compilation:
 
             def missing(columns: Mapping[str, Values], size: int) -> Values:
                 there = any_type(columns, size).valid
-                return Values(Type.BOOLEAN, ~there, np.ones(size, dtype=bool))
+                return Values(Type.BOOLEAN, ~there, everywhere(size))
 
             return missing
         if not isinstance(node.expression, exp.Boolean):
@@ -152,7 +148,7 @@ class _Compilation:
         def compute(columns: Mapping[str, Values], size: int) -> Values:
             found = inner(columns, size)
             same = found.valid & (found.data == wanted)
-            return Values(Type.BOOLEAN, same, np.ones(size, dtype=bool))
+            return Values(Type.BOOLEAN, same, everywhere(size))
 
         return compute
 

@@ -16,7 +16,7 @@ from churnml.features.expressions import parse_expression
 from churnml.features.measures import Cell, Fact, Measure
 from churnml.features.places import turns
 from churnml.features.segments import MASK_DAYS, SegmentPlan
-from churnml.features.values import NEVER, Type, Values, values_of
+from churnml.features.values import NEVER, Type, Values, everywhere, values_of
 from churnml.history.asof import row_known_columns
 from churnml.history.tables import ACCOUNT_ID, Table
 
@@ -190,7 +190,7 @@ class _Kept:
         if measure.value is not None:
             met.append(self.rows.evaluate(measure.value).valid)
         if not met:
-            return np.ones(len(self.places), dtype=bool)
+            return everywhere(len(self.places))
         return np.logical_and.reduce(met)[self.places] if len(met) > 1 else met[0][self.places]
 
     def value(self, measure: Measure) -> Values:

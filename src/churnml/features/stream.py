@@ -223,7 +223,10 @@ class Stream:
 
     def distinct(self, measure: Measure, window: Window) -> Whole:
         """Count the distinct levels seen in a window, at the pairs."""
-        return (self._distinct_before if window.offset else self._distinct_until)(measure, window)
+        # Where a window ends at its cutoff, all cutoffs are one pass, at the price of a sort.
+        one_pass = not window.offset and self.places.n_cutoffs > 1
+        how = self._distinct_in_one_pass if one_pass else self._distinct_by_cutoff
+        return how(measure, window)
 
     def _levels_seen(self, measure: Measure) -> NDArray[np.intp]:
         cells = self.cells
@@ -233,7 +236,7 @@ class Stream:
             there &= cells.level[seen] != len(cells.levels) - 1
         return seen[there]
 
-    def _distinct_until(self, measure: Measure, window: Window) -> Whole:
+    def _distinct_in_one_pass(self, measure: Measure, window: Window) -> Whole:
         """Count distinct values in a window that ends at the cutoff.
 
         For each value, the latest segment in which it was seen, as far as known, decides; it holds
@@ -257,8 +260,8 @@ class Stream:
         latest = _running_max(value, cells.segment[seen])
         return _Sightings(cells.account[seen], value, latest, cells.known[seen])
 
-    def _distinct_before(self, measure: Measure, window: Window) -> Whole:
-        """Count distinct values in a window that ends before the cutoff, cutoff by cutoff."""
+    def _distinct_by_cutoff(self, measure: Measure, window: Window) -> Whole:
+        """Count distinct values, cutoff by cutoff."""
         cells, places = self.cells, self.places
         seen = self._levels_seen(measure)
         first, stop = places.runs(window, cells.segment[seen], cells.known[seen])

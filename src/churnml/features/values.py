@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,9 +93,17 @@ class Values:
         return pa.DictionaryArray.from_arrays(codes, pa.array(self.levels)).cast(pa.string())
 
 
+@lru_cache(maxsize=32)
+def everywhere(size: int) -> NDArray[np.bool_]:
+    """Say of every row that it has a value; the same read-only array for the same size."""
+    mask = np.ones(size, dtype=bool)
+    mask.flags.writeable = False
+    return mask
+
+
 def numbers(data: NDArray[Any]) -> Values:
     """Make a column of numbers that are all there."""
-    return Values(Type.NUMBER, data.astype(np.float64), np.ones(len(data), dtype=bool))
+    return Values(Type.NUMBER, data.astype(np.float64), everywhere(len(data)))
 
 
 def values_of(column: pa.ChunkedArray) -> Values:
