@@ -18,7 +18,7 @@ from churnml.actions.tiers import RiskTiers
 from churnml.errors import BundleError, DataError
 from churnml.features.table import Fingerprints, TrainingTable
 from churnml.history.asof import History
-from churnml.labels import ColumnLabel, label_column
+from churnml.labels import ColumnLabel, Cutoffs, label_column
 from churnml.project import Project
 from churnml.serving.scorer import read_flat, score_flat, score_history
 from churnml.serving.scores import ScoreList
@@ -119,6 +119,28 @@ def test_the_table_has_a_row_an_account(scores: ScoreList) -> None:
     assert first["reason_1"] == item.raising[0].sentence
     assert first["reason_1_log_odds"] == item.raising[0].contribution > 0
     assert first["bundle"] == scores.bundle.id
+
+
+def test_a_model_of_renewals_is_asked_of_those_that_are_near(
+    company: Project, trained: Trained, scores: ScoreList
+) -> None:
+    bundle = trained.bundle
+    near = bundle.manifest.model_copy(update={"cutoffs": Cutoffs(days_before_renewal=45)})
+    history = History.open(company.history)
+    found = score_history(history, replace(bundle, manifest=near), progress=silent)
+    assert scores.not_asked == 0
+    assert 0 < len(found.scores) < len(scores.scores)
+    assert found.not_asked == len(scores.scores) - len(found.scores)
+    terms = history.as_of(history.observed_until).table("subscriptions").to_pylist()
+    within = dt.timedelta(0), dt.timedelta(days=46)
+    for item in found.scores:
+        ends = [
+            row["ends_at"] - history.observed_until
+            for row in terms
+            if row["account_id"] == item.account_id and row["ends_at"] is not None
+        ]
+        assert any(within[0] <= end < within[1] for end in ends)
+    assert set(found.scores) <= set(scores.scores)
 
 
 def test_the_table_of_nobody_has_the_same_columns(scores: ScoreList) -> None:

@@ -124,9 +124,15 @@ def _show(found: ScoreList, path: Path, top: int) -> None:
     )
     tiers = ", ".join(f"{count:,} {tier}" for tier, count in counts.items())
     out.print(f"{whom} scored{when}: {tiers}", soft_wrap=True)
+    if found.not_asked:
+        out.print(
+            f"{found.not_asked:,} more not asked about: their renewal is not near, as all were "
+            "that the model learned from.",
+            soft_wrap=True,
+        )
     if found.scores:
         out.print(_riskiest(found.scores[:top]))
-    else:
+    elif not found.not_asked:
         out.print("Nobody is in the population that the label is about.")
     out.print(f"all scores: {path}", style="dim", highlight=False, soft_wrap=True)
 
@@ -174,6 +180,7 @@ def _document(found: ScoreList, path: Path, top: int) -> dict[str, Any]:
         "bundle": found.bundle.id,
         "rows": len(found.scores),
         "accounts": len({item.account_id for item in found.scores}),
+        "not_asked": found.not_asked,
         "tiers": _by_tier(found),
         "file": str(path),
         "riskiest": [

@@ -11,7 +11,7 @@ from churnml.labels.specs import (
     OutcomeLabel,
     SubscriptionLabel,
 )
-from churnml.labels.table import Labels, label, population
+from churnml.labels.table import Labels, asked, label, population
 
 __all__ = [
     "ColumnLabel",
@@ -23,6 +23,7 @@ __all__ = [
     "Labels",
     "OutcomeLabel",
     "SubscriptionLabel",
+    "asked",
     "label",
     "label_column",
     "population",

@@ -96,12 +96,7 @@ def candidates(
     if spec.days_before_renewal is None:
         cutoffs = calendar(spec, start, until)
         return np.repeat(np.arange(n_accounts), cutoffs.size), np.tile(cutoffs, n_accounts)
-    if terms is None:
-        raise LabelError(
-            "[cutoffs] days_before_renewal needs the table 'subscriptions', and history has none. "
-            'Use every = "month".'
-        )
-    account, cutoff = terms.renewals(spec.days_before_renewal)
+    account, cutoff = require_terms(terms).renewals(spec.days_before_renewal)
     first = midnight(spec.first) if spec.first is not None else -FAR
     last = min(until, midnight(spec.last)) if spec.last is not None else until
     keep = (cutoff >= first) & (cutoff <= last)
@@ -112,6 +107,22 @@ def candidates(
             'Look at ends_at of subscriptions, or use every = "month".'
         )
     return account[keep], cutoff[keep]
+
+
+def require_terms(terms: Terms | None) -> Terms:
+    """Insist on the terms that cutoffs before renewals hang on.
+
+    Raises
+    ------
+    LabelError
+        If history has no subscriptions.
+    """
+    if terms is None:
+        raise LabelError(
+            "[cutoffs] days_before_renewal needs the table 'subscriptions', and history has none. "
+            'Use every = "month".'
+        )
+    return terms
 
 
 def _shown(instant: int) -> str:

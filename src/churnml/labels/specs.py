@@ -176,7 +176,8 @@ class Cutoffs(FrozenModel):
         A calendar for all accounts alike; ``"month"`` is the first of each month, and the default.
     days_before_renewal : int, optional
         Instead of a calendar: each account this many days before the end of each of its terms, so
-        far as the term was known by then.
+        far as the term was known by then. The model is then asked about no account whose renewal
+        lies farther ahead.
     first, last : date, optional
         The earliest and the latest cutoff; as far as the data reaches when omitted. Give `first`
         to leave out a time in which history was not yet recorded fully.

@@ -13,9 +13,19 @@ import pyarrow as pa
 from churnml.errors import LabelError
 from churnml.history.asof import History
 from churnml.labels.activity import ActiveAccounts
-from churnml.labels.calendar import candidates, to_micros
+from churnml.labels.calendar import candidates, require_terms, to_micros
 from churnml.labels.outcomes import RecordedAccounts
-from churnml.labels.pairs import DAY, FAR, Bools, Fates, Ints, Population
+from churnml.labels.pairs import (
+    DAY,
+    FAR,
+    Bools,
+    Fates,
+    Ints,
+    Population,
+    codes,
+    micros,
+    sorted_ids,
+)
 from churnml.labels.specs import (
     ColumnLabel,
     Cutoffs,
@@ -88,7 +98,7 @@ def label(history: History, spec: HistorySpec, cutoffs: Cutoffs) -> Labels:
     until = to_micros(history.observed_until)
     if not len(source.ids):
         raise LabelError("history holds no account that could be labelled; its table is empty.")
-    terms = _terms(history, source) if cutoffs.days_before_renewal is not None else None
+    terms = _terms(history, source.ids) if cutoffs.days_before_renewal is not None else None
     account, cutoff = candidates(cutoffs, len(source.ids), source.start, until, terms)
     fates = source.fates(account, cutoff)
     reasons = _reasons(fates, spec, cutoff, until)
@@ -147,6 +157,39 @@ def population(history: History, spec: HistorySpec, cutoff: dt.datetime) -> pa.T
     )
 
 
+def asked(history: History, spec: HistorySpec, cutoffs: Cutoffs, people: pa.Table) -> pa.Table:
+    """Keep of a population those of whom a model can be asked that learnt at `cutoffs`.
+
+    Who learnt so many days before renewals knows nothing of accounts whose renewal is far. An
+    account is asked about from the cutoff that training would give it until its renewal, or until
+    that lies within the lead and no longer in the label's window.
+
+    Parameters
+    ----------
+    history : History
+        Clean tables.
+    spec : SubscriptionLabel, InactivityLabel or OutcomeLabel
+        What churn is.
+    cutoffs : Cutoffs
+        Where the model learnt; any calendar keeps everybody.
+    people : pyarrow.Table
+        From `population`.
+
+    Raises
+    ------
+    LabelError
+        If cutoffs hang on renewals, and history has no subscriptions.
+    """
+    if cutoffs.days_before_renewal is None:
+        return people
+    ids = sorted_ids(people["account_id"])
+    terms = require_terms(_terms(history, ids))
+    account = codes(people["account_id"], ids)
+    cutoff = micros(people, "cutoff")
+    near = terms.renewing(account, cutoff, spec.lead_days, cutoffs.days_before_renewal)
+    return people.filter(pa.array(near))
+
+
 def _population(history: History, spec: HistorySpec, time_of_day: int = 0) -> Population:
     if isinstance(spec, SubscriptionLabel):
         return Subscribers.read(history, spec)
@@ -155,10 +198,10 @@ def _population(history: History, spec: HistorySpec, time_of_day: int = 0) -> Po
     return RecordedAccounts.read(history, spec)
 
 
-def _terms(history: History, population: Population) -> Terms | None:
+def _terms(history: History, ids: pa.Array) -> Terms | None:
     if "subscriptions" not in history.contracts:
         return None
-    return Terms.read(history, population.ids)
+    return Terms.read(history, ids)
 
 
 def _skips_notice(spec: HistorySpec) -> bool:

@@ -158,6 +158,26 @@ class Terms:
             mrr[part] = _total(candidate, running, self.mrr[row], size)
         return Standing(active, notice, mrr)
 
+    def renewing(self, account: Ints, cutoff: Ints, least: int, most: int) -> Bools:
+        """Tell of candidates whether an agreed end of a term, as far as known, lies close ahead.
+
+        Parameters
+        ----------
+        account, cutoff : ndarray (n,)
+            The candidates, sorted by account.
+        least, most : int
+            Whole days from the cutoff to that end, both included. Where `most` is the days of
+            `renewals`, it holds from the very cutoff that `renewals` gives.
+        """
+        near = np.zeros(account.size, bool)
+        for part, candidate, row in joined(account, offsets(self.account, len(self.ids))):
+            at = cutoff[part][candidate]
+            stands = (self.known[row] < at) & (self.terminated[row] >= at)
+            left = self.agreed[row] - at
+            within = (left >= least * DAY) & (left < (most + 1) * DAY)
+            near[part] = any_of(candidate, stands & within, part.stop - part.start)
+        return near
+
     def renewals(self, days: int) -> tuple[Ints, Ints]:
         """Find the midnight that lies `days` before each term's agreed end.
 

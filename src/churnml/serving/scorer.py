@@ -19,7 +19,7 @@ from churnml.features.engine import compute
 from churnml.features.facts import compile_catalogue
 from churnml.history.asof import History
 from churnml.history.tables import ACCOUNT_ID
-from churnml.labels import ColumnLabel, population
+from churnml.labels import ColumnLabel, asked, population
 from churnml.serving.scores import Scored, ScoreList
 from churnml.training.bundle import Bundle
 from churnml.training.tables import catalogue_fingerprint, plain
@@ -30,7 +30,7 @@ Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Rows:
     """Of whom scores are asked, row by row."""
 
     accounts: Sequence[str]
@@ -45,7 +45,7 @@ def score_history(
     cutoff: dt.datetime | None = None,
     progress: Progress,
 ) -> ScoreList:
-    """Score every account of the population at a cutoff.
+    """Score every account of the population at a cutoff that the bundle can be asked about.
 
     Features are those of the bundle's own catalogue, whatever the project's says today.
 
@@ -63,7 +63,9 @@ def score_history(
     Returns
     -------
     ScoreList
-        The riskiest first; empty where nobody is in the population.
+        The riskiest first; empty where nobody is in the population, or none of it can be asked
+        about. A model that learnt a number of days before renewals is asked of accounts with a
+        renewal at most so many days ahead, and no nearer than the lead.
 
     Raises
     ------
@@ -78,13 +80,15 @@ def score_history(
         raise BundleError(f"{bundle.folder}: trained on a flat table; it cannot score history.")
     when = _observed(history, cutoff)
     catalogue = _catalogue(bundle, bundle.catalogue, history)
-    people = population(history, spec, when)
+    everybody = population(history, spec, when)
+    people = asked(history, spec, bundle.manifest.cutoffs, everybody)
+    not_asked = everybody.num_rows - people.num_rows
     if not people.num_rows:
-        return ScoreList(when, bundle, ())
+        return ScoreList(when, bundle, (), not_asked)
     accounts = people[ACCOUNT_ID].to_pylist()
     parts = [
-        rows.columns.append_column("_place", pa.array(rows.positions))
-        for rows in compute(
+        part.columns.append_column("_place", pa.array(part.positions))
+        for part in compute(
             history,
             compile_catalogue(catalogue, history.contracts),
             accounts,
@@ -93,8 +97,9 @@ def score_history(
         )
     ]
     features = pa.concat_tables(parts).sort_by("_place").drop_columns(["_place"])
-    asked = _Asked(accounts, [when] * len(accounts), people["arr"].to_pylist())
-    return ScoreList(when, bundle, _scored(bundle, asked, features, catalogue, progress))
+    rows = _Rows(accounts, [when] * len(accounts), people["arr"].to_pylist())
+    scores = _scored(bundle, rows, features, catalogue, progress)
+    return ScoreList(when, bundle, scores, not_asked)
 
 
 def read_flat(bundle: Bundle, path: Path) -> pa.Table:
@@ -162,13 +167,13 @@ def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreLi
             f"{', '.join(map(repr, missing[:8]))}.{nearest(missing[0], rows.column_names)} "
             "Add them; null where a value is not known."
         )
-    asked = _Asked(
+    asked_of = _Rows(
         _accounts(rows, spec.id),
         _values(rows, spec.time, pa.timestamp("us")),
         _values(rows, spec.arr, pa.float64()),
     )
     features = rows.select(list(bundle.features))
-    return ScoreList(None, bundle, _scored(bundle, asked, features, None, progress))
+    return ScoreList(None, bundle, _scored(bundle, asked_of, features, None, progress))
 
 
 def _observed(history: History, cutoff: dt.datetime | None) -> dt.datetime:
@@ -238,7 +243,7 @@ def _values(rows: pa.Table, name: str | None, wanted: pa.DataType) -> list[Any]:
 
 def _scored(
     bundle: Bundle,
-    asked: _Asked,
+    of: _Rows,
     features: pa.Table,
     catalogue: Catalogue | None,
     progress: Progress,
@@ -253,11 +258,11 @@ def _scored(
         shares = np.asarray(found.contributions)
         scored += [
             Scored(
-                account_id=asked.accounts[first + place],
-                cutoff=asked.cutoffs[first + place],
+                account_id=of.accounts[first + place],
+                cutoff=of.cutoffs[first + place],
                 probability=float(found.probability[place]),
                 tier=names[place],
-                arr=asked.arr[first + place],
+                arr=of.arr[first + place],
                 log_odds=float(found.log_odds[place]),
                 base=found.base,
                 reasons=reasons(shares[place], bundle.features, rows[place], catalogue),

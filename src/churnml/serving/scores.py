@@ -65,11 +65,15 @@ class ScoreList:
         What scored.
     scores : tuple of Scored
         The riskiest first; equal ones by account.
+    not_asked : int
+        Further accounts of the population, of whom the bundle says nothing: it learnt a number of
+        days before renewals, and theirs is not as near, or nearer than the lead.
     """
 
     cutoff: dt.datetime | None
     bundle: Bundle
     scores: tuple[Scored, ...]
+    not_asked: int = 0
 
     def table(self) -> pa.Table:
         """The scores as one table.
