@@ -9,7 +9,7 @@ import random
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.csv as pv
@@ -106,7 +106,33 @@ def test_the_document_of_scores_is_all_of_stdout(run: Call, acme: Path) -> None:
     told = first["base"] + math.fsum(reason["contribution"] for reason in first["reasons"])
     assert told == pytest.approx(first["log_odds"], abs=1e-9)
     assert first["cutoff"] == document["cutoff"]
+    assert document["stale"] == []
+    assert document["not_asked"] == 0
     assert Path(document["file"]).name == "churn_90d-20260301T000000.parquet"
+
+
+@pytest.fixture
+def impatient(acme: Path) -> Iterator[Path]:
+    """Let usage be no older than no time at all, for one test."""
+    manifest = acme / "var" / "history" / "manifest.json"
+    before = manifest.read_text()
+    content = json.loads(before)
+    content["tables"]["usage"]["stale_days"] = 1e-9
+    manifest.write_text(json.dumps(content))
+    yield acme
+    manifest.write_text(before)
+
+
+def test_stale_tables_are_said(run: Call, impatient: Path) -> None:
+    status, out, err = run("score", "-C", impatient, "--top", 0, "--json")
+    assert status == 0
+    assert [item["table"] for item in json.loads(out)["stale"]] == ["usage"]
+    assert "warning: table 'usage': the newest is of 2026-06-30 " in err
+
+    status, out, err = run("train", "-C", impatient, "--json")
+    assert status == 0
+    assert [item["table"] for item in json.loads(out)["sheet"]["stale"]] == ["usage"]
+    assert "warning: table 'usage': the newest is of 2026-06-30 " in err
 
 
 def test_scores_go_where_they_are_asked_to(run: Call, acme: Path, tmp_path: Path) -> None:

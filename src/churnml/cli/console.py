@@ -25,6 +25,11 @@ def stdout() -> Console:
     return console
 
 
+def warn(message: str) -> None:
+    """Say on stderr what a result is to be taken with."""
+    typer.echo(f"warning: {message}", err=True)
+
+
 LOG_WIDTH = 120  # columns
 
 

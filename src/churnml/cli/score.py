@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,6 +59,8 @@ def score(
 
         bundle = latest_bundle(there, name)
         found = _scores(there, bundle, as_of, table, bar)
+    for item in found.stale:
+        console.warn(str(item))
     path = _write(found, output or _default(there, name, found))
     if as_json:
         console.emit(_document(found, path, top))
@@ -71,7 +74,7 @@ def _scores(
     from churnml.errors import ConfigError
     from churnml.labels import ColumnLabel
     from churnml.serving.scorer import read_flat, score_flat, score_history
-    from churnml.training.tables import open_history, require_unchanged
+    from churnml.training.tables import open_history, require_unchanged, stale_tables
 
     spec = bundle.manifest.label
     if isinstance(spec, ColumnLabel):
@@ -83,6 +86,8 @@ def _scores(
         raise ConfigError("--table is for flat tables; this recipe scores the accounts of history.")
     history = open_history(project, bar.share)
     found = score_history(history, bundle, cutoff=as_of, progress=bar.share)
+    if bundle.catalogue is not None and found.cutoff is not None:
+        found = replace(found, stale=stale_tables(project, history, bundle.catalogue, found.cutoff))
     require_unchanged(project, history)
     return found
 
@@ -181,6 +186,7 @@ def _document(found: ScoreList, path: Path, top: int) -> dict[str, Any]:
         "rows": len(found.scores),
         "accounts": len({item.account_id for item in found.scores}),
         "not_asked": found.not_asked,
+        "stale": [item.document() for item in found.stale],
         "tiers": _by_tier(found),
         "file": str(path),
         "riskiest": [

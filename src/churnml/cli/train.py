@@ -48,6 +48,8 @@ def train(
         from churnml.training.workflow import train as run
 
         trained = run(there, name, bar.share)
+    for item in trained.prepared.sheet.get("stale", ()):
+        console.warn(item["said"])
     if as_json:
         console.emit(_document(trained))
         return

@@ -25,10 +25,13 @@ class TableEntry:
         As it stood when the table was written.
     fingerprint : str
         SHA-256 of the file.
+    stale_days : float or None
+        The age of its newest fact, in days, that its source allows; none where none is told.
     """
 
     contract: Table
     fingerprint: str
+    stale_days: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,11 @@ def read_manifest(folder: Path) -> Manifest:
         return Manifest(
             observed_until=dt.datetime.fromisoformat(content["observed_until"]),
             tables={
-                name: TableEntry(_contract(entry["contract"]), str(entry["fingerprint"]))
+                name: TableEntry(
+                    _contract(entry["contract"]),
+                    str(entry["fingerprint"]),
+                    float(days) if (days := entry.get("stale_days")) is not None else None,
+                )
                 for name, entry in content["tables"].items()
             },
         )

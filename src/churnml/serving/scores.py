@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from churnml.actions.tiers import RiskTier
 from churnml.explain.reasons import Reason
+from churnml.history.freshness import Stale
 from churnml.history.tables import ACCOUNT_ID
 from churnml.training.bundle import Bundle
 
@@ -68,12 +69,16 @@ class ScoreList:
     not_asked : int
         Further accounts of the population, of whom the bundle says nothing: it learnt a number of
         days before renewals, and theirs is not as near, or nearer than the lead.
+    stale : tuple of Stale
+        Tables that its features read and that had gone quiet before the cutoff, where the caller
+        has looked.
     """
 
     cutoff: dt.datetime | None
     bundle: Bundle
     scores: tuple[Scored, ...]
     not_asked: int = 0
+    stale: tuple[Stale, ...] = ()
 
     def table(self) -> pa.Table:
         """The scores as one table.

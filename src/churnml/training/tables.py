@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import hashlib
 import json
@@ -30,6 +31,7 @@ from churnml.features.table import (
     read_table,
 )
 from churnml.history.asof import History
+from churnml.history.freshness import Stale, stale
 from churnml.history.ingestion import ingest, is_current
 from churnml.history.store import workplace
 from churnml.history.tables import ACCOUNT_ID
@@ -155,7 +157,9 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
         recipe=fingerprint(recipe, "label", "cutoffs", "features"),
     )
     path = project.training / f"{recipe.name}.parquet"
-    earlier = _earlier(path, fingerprints, catalogue)
+    silent = stale_tables(project, history, catalogue, history.observed_until)
+    old = [item.document() for item in silent]
+    earlier = _earlier(path, fingerprints, catalogue, old)
     if earlier is not None:
         return earlier
     progress("labels", 0.0)
@@ -178,6 +182,7 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
         "table": fingerprints.table,
         "code": _code(),
         "recipe": recipe.name,
+        "stale": old,
         "arrival": {**asdict(late), "too_late": late.too_late},
         **data_sheet(table, catalogue, dropped=labels.dropped, omissions=omissions),
     }
@@ -185,11 +190,40 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
     return Prepared(table, catalogue, MappingProxyType(sheet), path)
 
 
-def _earlier(path: Path, wanted: Fingerprints, catalogue: Catalogue) -> Prepared | None:
+def stale_tables(
+    project: Project, history: History, catalogue: Catalogue, cutoff: dt.datetime
+) -> tuple[Stale, ...]:
+    """Find the tables that features read and in which nothing was new before a cutoff.
+
+    Which tables a custom feature reads is not known, and not looked at.
+
+    Parameters
+    ----------
+    project : Project
+        Whose history.
+    history : History
+        Its clean history.
+    catalogue : Catalogue
+        The features that are used.
+    cutoff : datetime
+        UTC, naive.
+
+    Raises
+    ------
+    SourceError
+        If clean history is gone or damaged.
+    """
+    read = {item.entry.table for item in catalogue.features if item.entry.table is not None}
+    return stale(project.history, history, read, cutoff)
+
+
+def _earlier(
+    path: Path, wanted: Fingerprints, catalogue: Catalogue, old: list[dict[str, Any]]
+) -> Prepared | None:
     """Take up a table that is there already, if it and its sheet are what would be built now."""
     try:
         sheet = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        if (sheet["table"], sheet["code"]) != (wanted.table, _code()):
+        if (sheet["table"], sheet["code"], sheet["stale"]) != (wanted.table, _code(), old):
             return None
         table = read_table(path)
     except (OSError, ValueError, KeyError, TypeError, DataError):
