@@ -108,6 +108,7 @@ def test_the_document_of_scores_is_all_of_stdout(run: Call, acme: Path) -> None:
     assert first["cutoff"] == document["cutoff"]
     assert document["stale"] == []
     assert document["not_asked"] == 0
+    assert document["given"] == []
     assert Path(document["file"]).name == "churn_90d-20260301T000000.parquet"
 
 

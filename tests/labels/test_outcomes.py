@@ -14,7 +14,7 @@ MakeHistory = Callable[..., History]
 CUTOFF = dt.datetime(2024, 6, 1)
 CREATED = dt.datetime(2024, 1, 1)
 LATER = dt.datetime(2025, 6, 1)
-LABEL = OutcomeLabel(kind="outcomes", lead_days=14, horizon_days=60)
+LABEL = OutcomeLabel(kind="outcomes", lead_days=14, horizon_days=60, involuntary="exclude")
 AT_CUTOFF = Cutoffs(first=CUTOFF.date(), last=CUTOFF.date())
 SECOND = dt.timedelta(seconds=1)
 

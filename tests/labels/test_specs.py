@@ -44,6 +44,17 @@ def test_the_reach_is_what_must_be_observed() -> None:
     assert flat.reach_days == 0
 
 
+def test_what_is_given_is_what_rows_are_left_out_for() -> None:
+    assert SubscriptionLabel().given == ()
+    assert InactivityLabel(kind="inactivity", lead_days=14).given == ()
+    lead = "the account stays through the lead of 14 days"
+    paid = "the account does not leave for want of payment in the label's window"
+    assert SubscriptionLabel(lead_days=14).given == (lead,)
+    assert SubscriptionLabel(lead_days=14, involuntary="exclude").given == (lead, paid)
+    unseen = "the account has not left already, without a record of it"
+    assert OutcomeLabel(kind="outcomes", involuntary="exclude").given == (unseen, paid)
+
+
 def test_cutoffs() -> None:
     assert read(label={"kind": "outcomes"}, cutoffs={"every": {"days": 7}}).cutoffs == Cutoffs(
         every=Every(days=7)

@@ -28,7 +28,9 @@ MakeHistory = Callable[..., History]
 CUTOFF = dt.datetime(2024, 6, 1)
 OPENED = dt.datetime(2024, 1, 1)
 LATER = dt.datetime(2025, 6, 1)
-LABEL = SubscriptionLabel(lead_days=14, horizon_days=60, grace_days=30, settle_days=0)
+LABEL = SubscriptionLabel(
+    lead_days=14, horizon_days=60, grace_days=30, settle_days=0, involuntary="exclude"
+)
 AT_CUTOFF = Cutoffs(first=CUTOFF.date(), last=CUTOFF.date())
 SECOND = dt.timedelta(seconds=1)
 
@@ -473,19 +475,21 @@ def oracle(
         return "under notice", {}
     opens = cutoff + spec.lead_days
     closes = opens + spec.horizon_days
-    if closes + spec.grace_days > N_DAYS:
+    waited = spec.grace_days + spec.settle_days
+    if closes + waited > N_DAYS:
         return "label window not fully observed", {}
     churn = churn_day(items, cutoff, spec.grace_days)
     if churn < opens:
         return "left within lead", {}
     kinds = {i["kind"] for i in items if final_end(i) == churn > i["start"]}
     unpaid = churn < closes and "involuntary" in kinds and "voluntary" not in kinds
-    if unpaid:
+    if unpaid and spec.involuntary == "exclude":
         return "involuntary churn", {}
+    lost = churn < closes and not (unpaid and spec.involuntary == "retained")
     told = [item["mrr"] for item in now if item["mrr"] is not None]
-    seen = churn + spec.grace_days <= N_DAYS
+    seen = churn + waited <= N_DAYS
     return "kept", {
-        "label": int(churn < closes),
+        "label": int(lost),
         "arr": sum(told) * 12.0 if told else None,
         "churned_at": START + dt.timedelta(days=churn) if seen else None,
     }
@@ -497,30 +501,32 @@ def oracle(
     st.integers(0, 10),
     st.integers(1, 20),
     st.integers(0, 10),
+    st.integers(0, 5),
+    st.sampled_from(["exclude", "churn", "retained"]),
 )
 def test_labels_equal_a_walk_through_the_days(
-    items: list[dict[str, Any]], lead: int, horizon: int, grace: int
+    items: list[dict[str, Any]], lead: int, horizon: int, grace: int, settle: int, unpaid: Any
 ) -> None:
     def at(number: int | None) -> dt.datetime | None:
         return None if number is None else START + dt.timedelta(days=number)
 
-    spec = SubscriptionLabel(lead_days=lead, horizon_days=horizon, grace_days=grace, settle_days=0)
+    spec = SubscriptionLabel(
+        lead_days=lead,
+        horizon_days=horizon,
+        grace_days=grace,
+        settle_days=settle,
+        involuntary=unpaid,
+    )
     cutoffs = range(min(item["start"] for item in items) + 1, N_DAYS + 1)
     by_account = {
         name: [item for item in items if item["account_id"] == name] for name in ("a", "b")
     }
-    expected, reasons = (
-        {},
-        dict.fromkeys(
-            [
-                "under notice",
-                "label window not fully observed",
-                "left within lead",
-                "involuntary churn",
-            ],
-            0,
-        ),
+    expected: dict[Any, dict[str, Any]] = {}
+    reasons = dict.fromkeys(
+        ["under notice", "label window not fully observed", "left within lead"], 0
     )
+    if unpaid == "exclude":
+        reasons["involuntary churn"] = 0
     for cutoff in cutoffs:
         for name, own in by_account.items():
             reason, row = oracle(own, cutoff, spec)

@@ -83,8 +83,10 @@ def test_another_recipe_catalogue_or_history_builds_it_anew(
     first = again(features=few)
     label = elsewhere.recipe("churn_90d").label
 
-    shorter = again(features=few, label=label.model_copy(update={"horizon_days": 60}))
+    changes = {"horizon_days": 60, "lead_days": 14}
+    shorter = again(features=few, label=label.model_copy(update=changes))
     assert steps
+    assert shorter.sheet["given"] == ["the account stays through the lead of 14 days"]
     assert shorter.table.fingerprints.recipe != first.table.fingerprints.recipe
     assert shorter.table.fingerprints.data == first.table.fingerprints.data
 
@@ -188,6 +190,7 @@ def test_the_sheet_tells_what_the_table_holds(trained: Trained) -> None:
     assert sheet["omitted"] == []
     assert sheet["arrival"]["table"] == "subscriptions"
     assert sheet["arrival"]["too_late"] is False
+    assert sheet["given"] == []
     events = next(item for item in sheet["features"] if item["name"] == "events_28d")
     column = frame["events_28d"]
     assert events["maximum"] == max(value for value in column.to_pylist() if value is not None)

@@ -177,6 +177,14 @@ def _by_tier(found: ScoreList) -> dict[str, int]:
     return {tier.value: tiers.count(tier) for tier in reversed(RiskTier)}
 
 
+def _given(found: ScoreList) -> list[str]:
+    """Tell what the probabilities take for granted; of a flat table's labels nothing is known."""
+    from churnml.labels import ColumnLabel
+
+    spec = found.bundle.manifest.label
+    return [] if isinstance(spec, ColumnLabel) else list(spec.given)
+
+
 def _document(found: ScoreList, path: Path, top: int) -> dict[str, Any]:
     from dataclasses import asdict
 
@@ -185,6 +193,7 @@ def _document(found: ScoreList, path: Path, top: int) -> dict[str, Any]:
         "bundle": found.bundle.id,
         "rows": len(found.scores),
         "accounts": len({item.account_id for item in found.scores}),
+        "given": _given(found),
         "not_asked": found.not_asked,
         "stale": [item.document() for item in found.stale],
         "tiers": _by_tier(found),

@@ -83,6 +83,8 @@ def _rows(trained: Trained, name: str) -> Iterator[str]:
     for reason, count in sheet["dropped"].items():
         if count:
             yield f"  {count:,} left out: {reason}"
+    for condition in sheet.get("given", ()):
+        yield f"  probabilities are given that {condition}"
     if omitted := sheet.get("omitted"):
         first, more = omitted[0], "; …" if len(omitted) > 1 else ""
         yield f"  {len(omitted)} features left out: {first['feature']} ({first['why']}){more}"

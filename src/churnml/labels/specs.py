@@ -38,8 +38,35 @@ class HistoryLabel(FrozenModel):
         """Days past the cutoff that must be observed before the label is known."""
         return self.lead_days + self.horizon_days + self.settle_days
 
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What probabilities take for granted: rows are left out where it turned out otherwise."""
+        return ()
 
-class SubscriptionLabel(HistoryLabel):
+
+class ContractLabel(HistoryLabel):
+    """What labels have in common that know of ends, and of why.
+
+    Parameters
+    ----------
+    involuntary : str
+        What to do with churn for want of payment: count it as ``retained``, so that churn is
+        leaving of one's own will; count it as ``churn``; or ``exclude`` its rows. Excluding picks
+        rows by what happened later: probabilities then hold for accounts that will pay, and who
+        they are nobody knows at the cutoff.
+    """
+
+    involuntary: Involuntary = "retained"
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What probabilities take for granted: rows are left out where it turned out otherwise."""
+        lead = (f"the account stays through the lead of {self.lead_days} days",)
+        paid = ("the account does not leave for want of payment in the label's window",)
+        return lead * bool(self.lead_days) + paid * (self.involuntary == "exclude")
+
+
+class SubscriptionLabel(ContractLabel):
     """Churn is the end of paid coverage.
 
     An account is covered by the union of its terms, each from ``started_at`` to ``terminated_at``
@@ -54,15 +81,11 @@ class SubscriptionLabel(HistoryLabel):
     exclude_under_notice : bool
         Whether accounts that had already given notice are left out. Scoring them is easy and
         pointless, and training on them teaches the model to find notices.
-    involuntary : str
-        What to do with churn for want of payment: ``exclude`` its rows, count it as ``churn``, or
-        as ``retained``.
     """
 
     kind: Literal["subscriptions"] = "subscriptions"
     grace_days: int = Field(default=30, ge=0, le=365)
     exclude_under_notice: bool = True
-    involuntary: Involuntary = "exclude"
 
     @property
     def reach_days(self) -> int:
@@ -90,21 +113,19 @@ class InactivityLabel(HistoryLabel):
     active_days: int = Field(default=180, ge=1, le=3650)
 
 
-class OutcomeLabel(HistoryLabel):
+class OutcomeLabel(ContractLabel):
     """Churn is what the business recorded as churned in the table ``outcomes``.
 
     An account is in the population from its creation on, unless its last known outcome is a churn;
     a later outcome of another kind brings it back.
-
-    Parameters
-    ----------
-    involuntary : str
-        What to do with churn for want of payment: ``exclude`` its rows, count it as ``churn``, or
-        as ``retained``.
     """
 
     kind: Literal["outcomes"]
-    involuntary: Involuntary = "exclude"
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """What probabilities take for granted: rows are left out where it turned out otherwise."""
+        return ("the account has not left already, without a record of it", *super().given)
 
 
 class ColumnLabel(FrozenModel):

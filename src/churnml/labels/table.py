@@ -219,7 +219,7 @@ def _reasons(fates: Fates, spec: HistorySpec, cutoff: Ints, until: int) -> dict[
         if isinstance(spec, OutcomeLabel):
             reasons[LEFT_UNSEEN] = fates.leaving < cutoff
         reasons[LEFT_IN_LEAD] = fates.leaving < opens
-        if spec.involuntary == "exclude":
+        if spec.involuntary == "exclude":  # said in `ContractLabel.given`, as the two above
             reasons[INVOLUNTARY] = fates.involuntary & (
                 fates.leaving < opens + spec.horizon_days * DAY
             )

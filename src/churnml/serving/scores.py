@@ -28,7 +28,8 @@ class Scored:
     cutoff : datetime or None
         As of when, UTC; none for a flat table without times.
     probability : float
-        Calibrated probability of churn in the label's window.
+        Calibrated probability of churn in the label's window, given what the label takes for
+        granted (``bundle.manifest.label.given``).
     tier : RiskTier
         The band it falls in.
     arr : float or None

@@ -182,6 +182,7 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
         "table": fingerprints.table,
         "code": _code(),
         "recipe": recipe.name,
+        "given": list(recipe.label.given),
         "stale": old,
         "arrival": {**asdict(late), "too_late": late.too_late},
         **data_sheet(table, catalogue, dropped=labels.dropped, omissions=omissions),
