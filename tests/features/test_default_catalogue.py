@@ -539,7 +539,7 @@ def test_people_by_hand(catalogue: Catalogue) -> None:
     )
 
     assert (found["account_age_days"], found["onboarding_days_left"]) == (60, 30)
-    assert (found["industry"], found["owner_changes"]) == ("media", 1)
+    assert (found["industry"], found["owners_after_first"]) == ("media", 1)
     assert (found["people"], found["people_added_182d"], found["people_left_182d"]) == (3, 4, 1)
     assert (found["executives"], found["operators"], found["end_users"]) == (0, 1, 1)
     assert (found["executives_left_182d"], found["days_since_executive_left"]) == (1, 7)
