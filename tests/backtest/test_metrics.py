@@ -64,7 +64,7 @@ def test_calibration_error_has_no_interval() -> None:
     assert math.isnan(found["ece"].low)
     assert math.isnan(found["ece"].high)
     assert found["brier"].low < found["brier"].value
-    with pytest.raises(TrainingError, match="'ece' has no interval.* Compare 'brier'"):
+    with pytest.raises(TrainingError, match=r"'ece' has no interval.* Compare 'brier'"):
         compare(LABEL, SCORE, SCORE, ACCOUNT, metric="ece")
 
 

@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
     """Write clean history: usage that stopped in April, and a survey answered on the last day."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
-    tables = {name.removesuffix(".csv"): {"files": name} for name in FILES}
+    tables: dict[str, dict[str, object]] = {n.removesuffix(".csv"): {"files": n} for n in FILES}
     tables["surveys"]["stale_days"] = 50.0
     sources = parse(Sources, {"observed_until": UNTIL, "tables": tables}, "sources.toml")
     ingest(sources, base=tmp_path, into=tmp_path / "history", quarantine=tmp_path / "q")
