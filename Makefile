@@ -27,17 +27,19 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 UV_PIP := uv pip install --quiet --python $(BIN)/python
 PROJECT := --no-deps --no-build-isolation --editable .
 
+# The lock is whole, so nothing is resolved anew (--no-deps): an older pip would otherwise ask for
+# the newest release of a package that another names with an extra, and find no hash for it.
 $(INSTALLED): requirements-dev.txt pyproject.toml
 	@[ -n "$(PYTHON)" ] || { echo "No Python 3.11 or later is on the PATH; \
 	name one with: make PYTHON=/path/to/python3" >&2; exit 1; }
 	@echo "Installing the locked packages into $(VENV), once."
 ifneq ($(UV),)
 	@uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV)
-	@$(UV_PIP) --require-hashes -r requirements-dev.txt
+	@$(UV_PIP) --require-hashes --no-deps -r requirements-dev.txt
 	@$(UV_PIP) $(PROJECT)
 else
 	@"$(PYTHON)" -m venv $(VENV)
-	@$(PIP) --require-hashes -r requirements-dev.txt
+	@$(PIP) --require-hashes --no-deps -r requirements-dev.txt
 	@$(PIP) $(PROJECT)
 endif
 	@touch $@
