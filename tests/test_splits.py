@@ -73,7 +73,7 @@ def test_a_date_to_test_at_that_is_no_cutoff_is_an_error() -> None:
     with pytest.raises(LabelError, match="the table has no rows"):
         split(YEAR.slice(0, 0), spec, HORIZON, MONTHLY)
     early = Splits(test_at=(dt.date(2023, 2, 1),))
-    with pytest.raises(LabelError, match="allow 0 tests, but test_at = 2023-02-01"):
+    with pytest.raises(LabelError, match="can give 0 tests, but test_at = 2023-02-01"):
         split(YEAR, early, HORIZON, MONTHLY)
     with pytest.raises(LabelError, match="without times have no cutoffs"):
         split(YEAR.drop_columns(["cutoff"]), spec, FLAT, Cutoffs())
@@ -128,6 +128,26 @@ def test_flat_tables_with_times_are_parted_by_month() -> None:
     assert only.validation.tolist() == [7, 8]  # 10 October + 60 days is after 1 December
 
 
+def test_a_label_that_is_known_at_once_is_on_one_side_alone() -> None:
+    now = FLAT.model_copy(update={"time": "t", "horizon_days": 0})
+    table = frame(*((account, month(n)) for n in range(1, 9) for account in "ab"))
+    (only,) = split(table, Splits(test_cutoffs=1, validation_cutoffs=2), now, Cutoffs())
+    assert only.test.tolist() == [14, 15]
+    assert only.validation.tolist() == [10, 11, 12, 13]
+    assert only.fit.tolist() == list(range(10))
+    assert only.purged == 0
+    last = final(table, Splits(validation_cutoffs=2), now, Cutoffs())
+    assert (last.validation.tolist(), last.fit.tolist()) == ([12, 13, 14, 15], list(range(12)))
+
+
+def test_one_is_told_in_the_singular() -> None:
+    table = frame(("a", month(1)))
+    daily = SubscriptionLabel(horizon_days=1, grace_days=0, settle_days=0)
+    spec = Splits(test_cutoffs=1, validation_cutoffs=1)
+    with pytest.raises(LabelError, match=r"^1 cutoff can give 0 tests.*takes 1 cutoff,.* 1 day to"):
+        split(table, spec, daily, MONTHLY)
+
+
 def test_the_final_split_holds_nothing_back() -> None:
     last = final(YEAR, Splits(validation_cutoffs=2), HORIZON, MONTHLY)
     assert months(YEAR, last.validation) == [11, 12]
@@ -137,13 +157,13 @@ def test_the_final_split_holds_nothing_back() -> None:
 
 def test_too_little_history_is_an_error_that_says_what_is_needed() -> None:
     short = YEAR.slice(0, 10)  # five cutoffs
-    with pytest.raises(LabelError, match="5 cutoffs allow 0 tests, but test_cutoffs = 1"):
+    with pytest.raises(LabelError, match="5 cutoffs can give 0 tests, but test_cutoffs = 1"):
         split(short, Splits(test_cutoffs=1, validation_cutoffs=4), HORIZON, MONTHLY)
-    with pytest.raises(LabelError, match="12 cutoffs allow 7 tests, but test_cutoffs = 8"):
+    with pytest.raises(LabelError, match="12 cutoffs can give 7 tests, but test_cutoffs = 8"):
         split(YEAR, Splits(test_cutoffs=8, validation_cutoffs=1), HORIZON, MONTHLY)
-    with pytest.raises(LabelError, match="5 cutoffs are too few: 4 are for validation"):
+    with pytest.raises(LabelError, match=r"5 cutoffs cannot give a model.* takes 4 cutoffs"):
         final(short, Splits(validation_cutoffs=4), HORIZON, MONTHLY)
-    with pytest.raises(LabelError, match="5 cutoffs are too few: 9 are for validation"):
+    with pytest.raises(LabelError, match=r"5 cutoffs cannot give a model.* takes 9 cutoffs"):
         final(short, Splits(validation_cutoffs=9), HORIZON, MONTHLY)
 
 

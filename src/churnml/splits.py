@@ -155,10 +155,11 @@ def split(frame: pa.Table, spec: Splits, label: LabelSpec, cutoffs: Cutoffs) -> 
     asked = len(tests) if spec.test_at else spec.test_cutoffs
     if len(parted) < asked:
         raise LabelError(
-            f"{len(distinct)} cutoffs allow {len(parted)} tests, but {_asked(spec)}: before a test "
-            f"come {spec.validation_cutoffs} validation cutoffs, and a label takes "
-            f"{label.reach_days} days to be known, before each of the two. Use more history, a "
-            "shorter horizon, fewer or later tests, or fewer validation_cutoffs."
+            f"{_counted(len(distinct), 'cutoff')} can give {_counted(len(parted), 'test')}, but "
+            f"{_asked(spec)}: before a test, validation takes "
+            f"{_counted(spec.validation_cutoffs, 'cutoff')}, and a label takes "
+            f"{_counted(label.reach_days, 'day')} to be known, before each of the two. Use more "
+            "history, a shorter horizon, fewer or later tests, or fewer validation_cutoffs."
         )
     return parted
 
@@ -187,9 +188,10 @@ def final(frame: pa.Table, spec: Splits, label: LabelSpec, cutoffs: Cutoffs) -> 
     parted = _rolling(frame, times, origins, None, spec, label)
     if parted is None:
         raise LabelError(
-            f"{len(np.unique(origins))} cutoffs are too few: {spec.validation_cutoffs} are for "
-            f"validation, and the rows to fit must lie {label.reach_days} days before them. Use "
-            "more history, a shorter horizon, or fewer validation_cutoffs."
+            f"{_counted(len(np.unique(origins)), 'cutoff')} cannot give a model: validation takes "
+            f"{_counted(spec.validation_cutoffs, 'cutoff')}, and the rows to fit must lie "
+            f"{_counted(label.reach_days, 'day')} before. Use more history, a shorter horizon, or "
+            "fewer validation_cutoffs."
         )
     return parted
 
@@ -224,6 +226,10 @@ def _asked(spec: Splits) -> str:
     return f"test_cutoffs = {spec.test_cutoffs}"
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def _rolling(
     frame: pa.Table,
     times: Times,
@@ -234,13 +240,15 @@ def _rolling(
 ) -> Split | None:
     """Part rows around one test; None where nothing is left to fit or to validate on."""
     closed = times + np.timedelta64(label.reach_days, "D")
-    taught = np.ones(times.size, dtype=bool) if test is None else closed <= test
+    taught = np.ones(times.size, dtype=bool)
+    if test is not None:  # a label that is known at once is no row of the test's own
+        taught = (closed <= test) & (origins < test)
     steps = np.unique(origins[taught])
     if steps.size <= spec.validation_cutoffs:
         return None
     first = steps[-spec.validation_cutoffs]
     validation = taught & (origins >= first)
-    fit = taught & (closed <= first)
+    fit = taught & (closed <= first) & (origins < first)
     if not fit.any():
         return None
     earlier = int((origins < test).sum()) if test is not None else times.size

@@ -104,14 +104,14 @@ def test_a_company_of_fifty_is_enough_for_a_first_model(
         ("all", "", {}, "table 'usage': it is empty"),
         ([MONTHS], "all", {}, "churned; a model needs some who did and some who did not"),
         ([MONTHS] * 40, "all", {}, "0 of "),
-        ([8] * 40, "all", {}, "cutoffs allow 0 tests"),
+        ([8] * 40, "all", {}, "cutoffs can give 0 tests"),
         ([14] * 40, "all", {}, " rows to fit churned; a model needs"),
         ("all", "all", {"label": "horizon_days = 3000"}, "label window not fully observed"),
         (
             "all",
             "all",
             {"cutoffs": "first = 2025-01-01\nlast = 2025-01-31"},
-            "1 cutoffs allow 0 tests",
+            "1 cutoff can give 0 tests",
         ),
         (
             "all",
