@@ -48,6 +48,21 @@ def test_parquet_keeps_its_types_but_for_text(tmp_path: Path) -> None:
     assert table.to_pydict() == {"id": ["7", "8"], "Churn": [True, False]}
 
 
+def test_nan_is_missing_in_every_width(tmp_path: Path) -> None:
+    path = tmp_path / "churn.parquet"
+    types = {"half": pa.float16(), "single": pa.float32(), "double": pa.float64()}
+    columns = {
+        name: pa.array([1.5, float("nan"), None, float("inf")], pa.float64()).cast(held)
+        for name, held in types.items()
+    }
+    parquet.write_table(pa.table(columns), path)
+
+    table = flat.read(path)
+
+    assert table.to_pydict() == {key: [1.5, None, None, float("inf")] for key in types}
+    assert table.schema.types == list(types.values())
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [

@@ -29,7 +29,7 @@ def read(path: Path, *, text: Collection[str] = ()) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        Its columns, types inferred; blank cells and the usual words for them are missing.
+        Its columns, types inferred; blank cells, the usual words for them and nan are missing.
 
     Raises
     ------
@@ -55,6 +55,27 @@ def read(path: Path, *, text: Collection[str] = ()) -> pa.Table:
         raise SourceError(f"{path}: has a header and no rows.")
     for name in text:
         column(table, name, path)
+    return without_nan(table)
+
+
+def without_nan(table: pa.Table) -> pa.Table:
+    """Take nan, by which some programs write a number that is not there, for missing.
+
+    Left as it is, a label of nan would be one that differs from churn, and so a 0.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        A flat table.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for place, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type):
+            column = table.column(place)
+            blank = pc.is_nan(column.cast(pa.float64()))
+            table = table.set_column(place, field, pc.if_else(blank, None, column))
     return table
 
 

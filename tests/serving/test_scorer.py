@@ -261,6 +261,17 @@ def test_rows_without_a_name_are_numbered(flat_bundle: Bundle) -> None:
     assert (found["row-1"].arr, found["row-1"].cutoff) == (None, None)
 
 
+def test_nan_of_a_flat_table_is_unknown(flat_bundle: Bundle) -> None:
+    told = []
+    for missing in (float("nan"), None):
+        rows = pa.table({"seats": [missing], "revenue": pa.array([missing], pa.float64())})
+        (item,) = score_flat(flat_bundle, rows, progress=silent).scores
+        assert item.arr is None
+        assert item.reasons[0].sentence == "seats is unknown"
+        told.append(item)
+    assert told[0] == told[1]
+
+
 def test_a_file_to_score_needs_no_time_or_revenue(flat_bundle: Bundle, tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text("seats\n4\n")
     rows = read_flat(flat_bundle, tmp_path / "new.csv")

@@ -167,6 +167,7 @@ def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreLi
             f"{', '.join(map(repr, missing[:8]))}.{nearest(missing[0], rows.column_names)} "
             "Add them; null where a value is not known."
         )
+    rows = flat.without_nan(rows)
     asked_of = _Rows(
         _accounts(rows, spec.id),
         _values(rows, spec.time, pa.timestamp("us")),
