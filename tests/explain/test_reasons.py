@@ -9,6 +9,7 @@ import pytest
 from churnml.errors import FeatureError
 from churnml.explain.reasons import Value, reasons, show
 from churnml.features.catalogue import Catalogue, read_catalogue
+from churnml.features.snapshot import keep
 from churnml.history.tables import STANDARD
 
 
@@ -83,6 +84,18 @@ def test_the_sentence_goes_in_the_familys_direction(catalogue: Catalogue) -> Non
     assert told.sentence == "active on 6 of the last 28 days"
 
 
+def test_a_sentence_that_names_what_a_recipe_left_out_gives_way_to_the_description(
+    catalogue: Catalogue,
+) -> None:
+    kept = keep(catalogue, ("active_days_before_28d",))
+    (told,) = reasons(np.array([1.0]), kept.columns, {"active_days_before_28d": 19.0}, kept)
+    assert told.sentence == "Days with use in the 28 days before those: 19"
+    # A value that is not known is another thing than a column that is not there.
+    row = {"active_days_before_28d": 19.0, "active_days_28d": None}
+    (told,) = reasons(np.array([1.0, 0.0]), tuple(row), row, catalogue)
+    assert told.sentence == "active days were 19, and then unknown"
+
+
 def test_a_flat_table_tells_its_columns() -> None:
     row: dict[str, Value] = {"Contract": "Month-to-month", "tenure": 3.0}
     told = reasons(np.array([0.2, 0.9]), ("Contract", "tenure"), row, None)
@@ -117,6 +130,8 @@ def test_contributions_must_match_features() -> None:
         (-2e15, "money", "-2e+15"),
         (0.0012, "ratio", "0.0012"),
         (0.0, "ratio", "0"),
+        (-0.0, "days", "0"),
+        (-0.004, "share", "0%"),
     ],
 )
 def test_values_are_written_as_people_read_them(value: float, unit: str, shown: str) -> None:

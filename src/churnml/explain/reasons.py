@@ -129,14 +129,15 @@ def sentence_of(feature: Feature, row: Mapping[str, Value], catalogue: Catalogue
     feature : Feature
         What to tell.
     row : mapping of str to float, bool, str or None
-        The account's values; those it lacks are told as unknown.
+        The account's values; None where one is not known.
     catalogue : Catalogue
         The units of other features that the sentence names.
 
     Returns
     -------
     str
-        The sentence, or the feature's `missing` sentence where it has no value.
+        The sentence, or the feature's `missing` sentence where it has no value. Where a recipe
+        leaves out a column that the sentence names, the description and the value stand for it.
     """
     value = row.get(feature.name)
     if value is None:
@@ -144,8 +145,11 @@ def sentence_of(feature: Feature, row: Mapping[str, Value], catalogue: Catalogue
     text = feature.fill(feature.entry.sentence)
     shown = {"value": show(value, feature.entry.unit)}
     for _, name, _, _ in string.Formatter().parse(text):
-        if name is not None and name not in shown:
-            shown[name] = show(row.get(name), catalogue.get(name).entry.unit)
+        if name is None or name in shown:
+            continue
+        if name not in row:
+            return f"{feature.description}: {shown['value']}"
+        shown[name] = show(row[name], catalogue.get(name).entry.unit)
     return text.format_map(shown)
 
 
@@ -167,11 +171,11 @@ def show(value: Value, unit: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if unit == "share":
-        return f"{value:.0%}"
+        return f"{value:z.0%}"
     if abs(value) >= 1e15 or 0 < abs(value) < 0.005:
         return f"{value:.2g}"
     if float(value).is_integer() or abs(value) >= 100:
-        return f"{value:,.0f}"
+        return f"{value:z,.0f}"
     if unit == "ratio" or abs(value) < 1:
         return f"{value:.2f}"
     return f"{value:.1f}".removesuffix(".0")
