@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from churnml.history.asof import (
     known_at,
     microseconds,
     own_times,
+    read_rows,
     row_known_columns,
 )
 from churnml.history.memory import only
@@ -276,6 +278,24 @@ def test_a_file_damaged_after_it_was_opened_is_said(tmp_path: Path) -> None:
     (tmp_path / "tickets.parquet").write_bytes(b"not parquet")
     with pytest.raises(SourceError, match="clean history cannot be read"):
         opened.as_of(C).table("tickets")
+
+
+def test_damaged_rows_are_said_however_they_are_read(tmp_path: Path) -> None:
+    write(tmp_path, tickets())
+    opened, file = History.open(tmp_path), tmp_path / "tickets.parquet"
+    content = bytearray(file.read_bytes())
+    head = pq.read_metadata(file).row_group(0).column(0)
+    for place in range(head.dictionary_page_offset, head.data_page_offset):
+        content[place] ^= 0x5A  # the schema stays readable
+    file.write_bytes(content)
+    reads: tuple[Callable[[], object], ...] = (
+        lambda: opened.as_of(C).table("tickets"),
+        lambda: opened.hindsight("tickets"),
+        lambda: read_rows(file, ["a"]),
+    )
+    for read in reads:
+        with pytest.raises(SourceError, match=r"(?s)cannot be read: .*\. Run `churnml check`"):
+            read()
 
 
 def test_the_engine_is_bounded_and_spills_outside_the_working_directory() -> None:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from churnml.errors import FeatureError, SourceError
 from churnml.features.aggregation import SEGMENTS, WANTED, fact_query, segment_table, wanted_table
@@ -24,7 +23,8 @@ from churnml.features.facts import Program
 from churnml.features.measures import Fact, FactKey
 from churnml.features.rows import TableRows, cells_from_rows
 from churnml.features.segments import SegmentPlan, by_time_of_day, plan
-from churnml.history.asof import History, microseconds
+from churnml.history.asof import History, microseconds, read_rows
+from churnml.history.dialect import no_room, said
 from churnml.history.tables import ACCOUNT_ID
 
 if TYPE_CHECKING:
@@ -187,11 +187,14 @@ def _execute(
         raise out_of_range(fact) from error
     except duckdb.OutOfMemoryException as error:
         raise FeatureError(
-            f"table {fact.key.table!r}: memory does not suffice to aggregate it: {error}. "
-            "Raise the memory limit, or ask for fewer cutoffs at once."
+            f"table {fact.key.table!r}: memory does not suffice to aggregate it: {said(error)}."
+            f"{no_room(error)} Or raise the memory limit, or ask for fewer cutoffs at once."
         ) from error
-    except duckdb.IOException as error:
-        raise SourceError(f"table {fact.key.table!r} cannot be read: {error}.") from error
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        remedy = no_room(error) or " Run `churnml check` again."
+        raise SourceError(
+            f"table {fact.key.table!r} cannot be read: {said(error)}.{remedy}"
+        ) from error
 
 
 def compute_live(
@@ -243,10 +246,7 @@ def compute_live(
 
 def _account_rows(history: History, table: str, accounts: Mapping[str, int]) -> pa.Table:
     rows = history.data[table]
-    if isinstance(rows, Path):
-        # Clean history is sorted by account, so whole row groups are passed over.
-        return pq.read_table(rows, filters=[(ACCOUNT_ID, "in", list(accounts))])
-    return rows
+    return read_rows(rows, accounts) if isinstance(rows, Path) else rows
 
 
 def _table(program: Program, columns: Mapping[str, Values]) -> pa.Table:

@@ -24,9 +24,10 @@ import pyarrow.parquet as pq
 from sqlglot import exp
 
 from churnml.errors import ConfigError, DataError, SourceError, nearest
+from churnml.history.dialect import no_room, said
 from churnml.history.manifest import read_manifest
 from churnml.history.memory import only, typed
-from churnml.history.tables import RECORDED_AT, STANDARD, Column, Table
+from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, STANDARD, Column, Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -267,6 +268,32 @@ class History:
             ) from error
         return connection
 
+    def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
+        """Ask one question of all rows, whenever known; see `connect`.
+
+        Parameters
+        ----------
+        sql : str
+            One statement, in DuckDB's dialect.
+        parameters : mapping of str to object, optional
+            What it names by ``$name``.
+
+        Raises
+        ------
+        SourceError
+            If a file of clean history is gone or damaged, or disk or memory does not suffice.
+        """
+        import duckdb
+
+        with self.connect() as connection:
+            try:
+                return connection.execute(sql, parameters or {}).to_arrow_table()
+            except duckdb.Error as error:
+                remedy = no_room(error) or " Run `churnml check` again."
+                raise SourceError(
+                    f"clean history cannot be read: {said(error)}.{remedy}"
+                ) from error
+
     def as_of(self, cutoff: dt.datetime) -> AsOfView:
         """See history as it was known strictly before `cutoff` (UTC, naive)."""
         return AsOfView(self, cutoff)
@@ -275,10 +302,40 @@ class History:
         """Read all rows of a table, whenever they became known.
 
         For labels and checks alone: anything that predicts must use `as_of`.
+
+        Raises
+        ------
+        DataError
+            If history holds no such table.
+        SourceError
+            If its file is gone or damaged.
         """
         self.contract(table)
         rows = self.data[table]
-        return pq.read_table(rows) if isinstance(rows, Path) else rows
+        return read_rows(rows) if isinstance(rows, Path) else rows
+
+
+def read_rows(path: Path, accounts: Iterable[str] | None = None) -> pa.Table:
+    """Read the rows of a file of clean history, whenever they became known.
+
+    Parameters
+    ----------
+    path : Path
+        The file. It is sorted by account, so that whole row groups are passed over.
+    accounts : iterable of str, optional
+        Whose rows; everybody's when omitted.
+
+    Raises
+    ------
+    SourceError
+        If the file is gone or damaged.
+    """
+    chosen = None if accounts is None else [(ACCOUNT_ID, "in", list(accounts))]
+    try:
+        return pq.read_table(path, filters=chosen)
+    except (OSError, pa.ArrowInvalid) as error:
+        why = str(error).strip().rstrip(".")
+        raise SourceError(f"{path}: cannot be read: {why}. Run `churnml check` again.") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -287,13 +344,13 @@ class AsOfView:
 
     Parameters
     ----------
-    history : History
-        All rows.
+    _history : History
+        All rows; the view's own, since who is given a view is to see no more than it shows.
     cutoff : datetime
         The instant, UTC and naive.
     """
 
-    history: History
+    _history: History
     cutoff: dt.datetime
 
     def __post_init__(self) -> None:
@@ -302,7 +359,7 @@ class AsOfView:
     @cached_property
     def tables(self) -> tuple[str, ...]:
         """The tables that features may read."""
-        return tuple(k for k, v in self.history.contracts.items() if not v.label_only)
+        return tuple(k for k, v in self._history.contracts.items() if not v.label_only)
 
     def table(self, name: str) -> pa.Table:
         """Read a table: rows not yet known are absent, columns not yet known are null.
@@ -321,16 +378,18 @@ class AsOfView:
         ------
         DataError
             If there is no such table, or it is reserved for labels.
+        SourceError
+            If its file is gone or damaged.
         """
-        contract = self.history.contract(name)
+        contract = self._history.contract(name)
         if contract.label_only:
             raise DataError(
                 f"table {name!r} tells what became of accounts and is read by labels alone; "
                 "a feature may not use it."
             )
-        query = as_of_select(contract, self.cutoff).sql(dialect="duckdb", identify=True)
-        with self.history.connect() as connection:
-            return connection.execute(query).to_arrow_table()
+        return self._history.query(
+            as_of_select(contract, self.cutoff).sql(dialect="duckdb", identify=True)
+        )
 
 
 def as_of_select(table: Table, cutoff: dt.datetime) -> exp.Select:

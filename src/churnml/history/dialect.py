@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import tempfile
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -80,8 +81,31 @@ def run(connection: DuckDBPyConnection, table: str, sql: str) -> DuckDBPyConnect
     try:
         return connection.execute(sql)
     except duckdb.Error as error:
-        # The rest of the text points into SQL that nobody wrote by hand.
-        said = str(error).split("\n\n", maxsplit=1)[0].strip().rstrip(".")
         theirs = duckdb.BinderException | duckdb.ConversionException | duckdb.ParserException
         hint = " Look at its `sql`, `expressions` and `where`." if isinstance(error, theirs) else ""
-        raise SourceError(f"tables.{table}: {said}.{hint}") from error
+        raise SourceError(f"tables.{table}: {said(error)}.{no_room(error) or hint}") from error
+
+
+def said(error: duckdb.Error) -> str:
+    """Give what DuckDB says; the rest of its text points into SQL that nobody wrote by hand."""
+    # Of memory it goes on with settings that are not the user's to set.
+    rest = "\n" if isinstance(error, duckdb.OutOfMemoryException) else "\n\n"
+    return str(error).split(rest, maxsplit=1)[0].strip().rstrip(".")
+
+
+def no_room(error: duckdb.Error) -> str:
+    """Say what to do where the disk, or memory, did not suffice; nothing where that is not why.
+
+    Parameters
+    ----------
+    error : duckdb.Error
+        What DuckDB could not do.
+    """
+    if "No space left" in str(error) or "max_temp_directory_size" in str(error):
+        return (
+            f" The disk is full: free space where history lies and in {tempfile.gettempdir()}, "
+            "which TMPDIR moves."
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return " Memory does not suffice: end other programs, or run it where there is more."
+    return ""

@@ -87,14 +87,13 @@ def stale(
     """
     found = []
     entries = read_manifest(folder).tables
-    with history.connect() as connection:
-        for name in sorted(set(tables) & set(history.contracts)):
-            allowed = entries[name].stale_days if name in entries else None
-            if allowed is None:
-                continue
-            newest = connection.execute(_newest(history.contract(name), cutoff)).fetchall()[0][0]
-            if newest is None or (cutoff - newest) / dt.timedelta(days=1) > allowed:
-                found.append(Stale(name, newest, cutoff, allowed))
+    for name in sorted(set(tables) & set(history.contracts)):
+        allowed = entries[name].stale_days if name in entries else None
+        if allowed is None:
+            continue
+        (newest,) = history.query(_newest(history.contract(name), cutoff))["newest"].to_pylist()
+        if newest is None or (cutoff - newest) / dt.timedelta(days=1) > allowed:
+            found.append(Stale(name, newest, cutoff, allowed))
     return tuple(found)
 
 
@@ -104,4 +103,4 @@ def _newest(table: Table, cutoff: dt.datetime) -> str:
     recorded = [RECORDED_AT] if table.has(RECORDED_AT) else []
     times = [identifier(name) for name in dict.fromkeys([table.time, *recorded, *own])]
     past = (f"max({time}) FILTER ({time} < {instant(cutoff)})" for time in times)
-    return f"SELECT greatest({', '.join(past)}) FROM {identifier(table.name)}"
+    return f"SELECT greatest({', '.join(past)}) AS newest FROM {identifier(table.name)}"

@@ -159,6 +159,4 @@ def _days(history: History, spec: InactivityLabel, time_of_day: int) -> pa.Table
         f"FROM {exp.to_table(spec.table).sql(dialect='duckdb')} {where} "
         'GROUP BY account_id, "day" ORDER BY account_id, "day"'
     )
-    parameters = {"events": list(spec.events)} if spec.events else {}
-    with history.connect() as connection:
-        return connection.execute(query, parameters).to_arrow_table()
+    return history.query(query, {"events": list(spec.events)} if spec.events else None)

@@ -75,16 +75,15 @@ def arrival(history: History, spec: HistorySpec) -> Arrival:
         return Arrival(name, 0, None, None, spec.settle_days)
     happened = exp.column(contract.time, quoted=True).sql(dialect="duckdb")
     source = exp.to_table(name).sql(dialect="duckdb")
-    with history.connect() as connection:
-        rows = connection.execute(
-            f"SELECT greatest(0, epoch_us({RECORDED_AT}) - epoch_us({happened})) // {_MINUTE}, "
-            f"count(*) FROM {source} "
-            f"WHERE {happened} >= (SELECT min({RECORDED_AT}) FROM {source}) "
-            f"AND {RECORDED_AT} IS NOT NULL GROUP BY 1 ORDER BY 1"
-        ).fetchall()
-    if not rows:
+    rows = history.query(
+        f"SELECT greatest(0, epoch_us({RECORDED_AT}) - epoch_us({happened})) // {_MINUTE} AS lag, "
+        f"count(*) AS number FROM {source} "
+        f"WHERE {happened} >= (SELECT min({RECORDED_AT}) FROM {source}) "
+        f"AND {RECORDED_AT} IS NOT NULL GROUP BY lag ORDER BY lag"
+    )
+    if not rows.num_rows:
         return Arrival(name, 0, None, None, spec.settle_days)
-    lag, count = np.array(rows, dtype=np.int64).T
+    lag, count = (np.asarray(rows[column], dtype=np.int64) for column in ("lag", "number"))
     median, most = (_kept_by(share, lag, count) for share in (0.5, _MOST))
     return Arrival(name, int(count.sum()), median, most, spec.settle_days)
 
