@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
+import sys
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from churnml.errors import ConfigError, SourceError
+from churnml.history import databases
 from churnml.history.databases import copy_query, database_url
 from churnml.history.sources import TableSource
 
@@ -70,6 +74,54 @@ def test_rows_are_streamed_in_order(folder: Path) -> None:
     assert all(row["i"] == str(row["_row"]) for row in rows)
 
 
+def test_it_is_told_how_many_rows_were_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(databases, "_BATCH", 2)
+    monkeypatch.setattr(databases, "_TOLD_EVERY", 4)
+    query = "SELECT value AS i FROM json_each('[1, 2, 3, 4, 5, 6, 7, 8, 9]')"
+    told: list[str] = []
+
+    copy_query(
+        "usage",
+        TableSource(database=URL, query=query),
+        base=folder,
+        into=folder / "rows.parquet",
+        note=told.append,
+    )
+
+    step = "usage of sqlite:///crm.db"
+    assert told == [step, f"{step}: 4 rows", f"{step}: 8 rows"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, None),
+        (True, "True"),
+        (Decimal("12.50"), "12.50"),
+        (dt.date(2025, 1, 2), "2025-01-02"),
+        (
+            dt.datetime(2025, 1, 2, 3, tzinfo=dt.timezone(dt.timedelta(hours=2))),
+            "2025-01-02T03:00:00+02:00",
+        ),
+        (
+            {"plan": "x", "n": None, "é": [True, Decimal(1)]},
+            '{"plan": "x", "n": null, "é": [true, "1"]}',
+        ),
+        ([1, None], "[1, null]"),
+        (memoryview(b"x\xff"), "x\\xff"),
+    ],
+)
+def test_a_value_is_written_as_the_database_would(value: object, text: str | None) -> None:
+    assert databases._text(value) == text
+
+
+def test_the_driver_that_is_missing_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+
+    with pytest.raises(SourceError, match=r"pip install 'churnml\[postgresql\]'"):
+        copied(folder, TableSource(database="postgresql+psycopg://me@localhost/crm", table="t"))
+
+
 def test_the_url_may_be_in_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CRM", URL)
 
@@ -85,7 +137,16 @@ def test_the_url_may_be_in_the_environment(folder: Path, monkeypatch: pytest.Mon
         ({"database": URL, "table": "nope"}, SourceError, r"no such table: nope"),
         ({"database": URL, "query": "SELECT 1 a, 2 a"}, SourceError, r"gives column 'a' twice"),
         ({"database": "sqlite:///no.db", "table": "t"}, SourceError, r"no\.db: no such file"),
-        ({"database": "nosuch://u@h/d", "table": "t"}, SourceError, r"Install the driver"),
+        (
+            {"database": "nosuch://u@h/d", "table": "t"},
+            SourceError,
+            r"no dialect 'nosuch'.*Expected",
+        ),
+        (
+            {"database": "postgres://u@h/d", "table": "t"},
+            SourceError,
+            r"no dialect 'postgres'\. Did you mean 'postgresql\+psycopg'\? Or install",
+        ),
         (
             {"database": "rubbish", "table": "t"},
             ConfigError,
@@ -93,6 +154,12 @@ def test_the_url_may_be_in_the_environment(folder: Path, monkeypatch: pytest.Mon
         ),
         ({"database_env": "UNSET_URL", "table": "t"}, ConfigError, r"'UNSET_URL' is not set"),
         ({"database": "mysql://u:pw@h/d", "table": "t"}, ConfigError, r"password does not belong"),
+        (
+            {"database": "postgresql://u@h/d?password=pw", "table": "t"},
+            ConfigError,
+            r"password does not belong",
+        ),
+        ({"database": "mysql://u:p@w@h/d", "table": "t"}, ConfigError, r"has '@' twice; write"),
     ],
 )
 def test_what_cannot_be_read_is_named(
@@ -104,7 +171,16 @@ def test_what_cannot_be_read_is_named(
     assert not (folder / "no.db").exists()
 
 
-@pytest.mark.parametrize("url", ["postgresql://me:s3cret@h:x/d", "sqlite://me:s3cret@h/d"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:s3cret@h:x/d",
+        "sqlite://me:s3cret@h/d",
+        "nosuch:///crm.db?password=s3cret",
+        "nosuch://me@h/d?sslpassword=s3cret",
+        "mysql://me:x@s3cret@h/d",
+    ],
+)
 def test_a_password_is_never_said(folder: Path, monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("CRM", url)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churnml.errors import ConfigError, SourceError
+from churnml.errors import ConfigError, SourceError, nearest
 from churnml.history.csv_files import ROW, SOURCE
 from churnml.history.sources import TableSource
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
 _BATCH = 20_000
+_TOLD_EVERY = 25 * _BATCH  # rows
+_EXAMPLES = ("postgresql+psycopg", "mysql+pymysql", "mssql+pyodbc", "oracle+oracledb", "sqlite")
+_SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
 
 
 def copy_query(
@@ -45,12 +50,12 @@ def copy_query(
     into : Path
         The Parquet file to write: the columns, ``_source`` and ``_row``.
     note : callable
-        Told of the database before it is read.
+        Told of the table and its database before it is read, and then of how many rows were.
 
     Returns
     -------
     str
-        The database, for messages, without its password.
+        The database, for messages, without its password and options.
 
     Raises
     ------
@@ -62,25 +67,30 @@ def copy_query(
     import sqlalchemy as sa
 
     given = database_url(table, source)
-    label = given.render_as_string(hide_password=True)
+    # An option may be a password too.
+    label = given.set(query={}).render_as_string(hide_password=True)
     url = _located(given, table, base)
-    note(label)
-    try:
-        engine = sa.create_engine(url)
-    except (sa.exc.ArgumentError, ImportError) as error:
-        raise SourceError(
-            f"tables.{table}: {label}: {error}. Install the driver of this database."
-        ) from error
+    step = f"{table} of {label}"
+    note(step)
+    engine = _engine(url, table, label)
     try:
         with engine.connect().execution_options(yield_per=_BATCH) as connection:
             result = connection.execute(sa.text(_select(source, engine)))
             names = list(result.keys())
             _check_unique(table, label, names)
-            _write(result, names, label, into)
+            _write(result, names, label, into, lambda rows: note(f"{step}: {rows:,} rows"))
     except sa.exc.SQLAlchemyError as error:
         # The driver's own words; SQLAlchemy's would add parameters and links.
-        said = _without_password(str(getattr(error, "orig", None) or error), url)
-        raise SourceError(f"tables.{table}: {label}: {said}.") from None
+        own = getattr(error, "orig", None)
+        said = _without_secrets(str(own or error), url).strip().rstrip(".")
+        # The database knows a state for each of its errors; without one, it is the driver's.
+        unheld = isinstance(error, sa.exc.DataError) and getattr(own, "sqlstate", None) is None
+        remedy = (
+            " Convert what the driver cannot hold in `query`, such as NULLIF(ends_at, 'infinity')."
+            if unheld
+            else ""
+        )
+        raise SourceError(f"tables.{table}: {label}: {said}.{remedy}") from None
     finally:
         engine.dispose()
     return label
@@ -123,12 +133,37 @@ def database_url(table: str, source: TableSource) -> sa.URL:
         raise ConfigError(
             f"{key}: not a database URL; expected such as 'postgresql+psycopg://user@host/crm'."
         ) from None
-    if source.database is not None and url.password is not None:
+    if "@" in (url.host or ""):
+        raise ConfigError(
+            f"{key}: the URL has '@' twice; write '@', ':' and '/' of a user or password as %40, "
+            "%3A and %2F."
+        )
+    secret = url.password is not None or any(_SECRET.search(name) for name in url.query)
+    if source.database is not None and secret:
         raise ConfigError(
             f"{key}: a password does not belong in a project file; put the URL in an environment "
             "variable and name it in `database_env`."
         )
     return url
+
+
+def _engine(url: sa.URL, table: str, label: str) -> sa.Engine:
+    import sqlalchemy as sa
+
+    try:
+        return sa.create_engine(url)
+    except sa.exc.NoSuchModuleError as error:
+        raise SourceError(
+            f"tables.{table}: {label}: there is no dialect {url.drivername!r}."
+            f"{nearest(url.drivername, _EXAMPLES)} Or install the package that brings it."
+        ) from error
+    except (sa.exc.ArgumentError, ImportError) as error:
+        postgres = url.drivername in {"postgresql", "postgresql+psycopg"}
+        how = ": pip install 'churnml[postgresql]'" if postgres else ""
+        said = _without_secrets(str(error), url)
+        raise SourceError(
+            f"tables.{table}: {label}: {said}. Install the driver of this database{how}."
+        ) from None
 
 
 def _located(url: sa.URL, table: str, base: Path) -> sa.URL:
@@ -157,7 +192,13 @@ def _check_unique(table: str, label: str, names: Sequence[str]) -> None:
         )
 
 
-def _write(result: sa.CursorResult[Any], names: Sequence[str], label: str, into: Path) -> None:
+def _write(
+    result: sa.CursorResult[Any],
+    names: Sequence[str],
+    label: str,
+    into: Path,
+    told: Callable[[int], None],
+) -> None:
     schema = pa.schema(
         [*((name, pa.string()) for name in names), (SOURCE, pa.string()), (ROW, pa.int64())]
     )
@@ -169,6 +210,8 @@ def _write(result: sa.CursorResult[Any], names: Sequence[str], label: str, into:
             columns.append(pa.array(range(first, first + len(rows)), pa.int64()))
             writer.write_table(pa.table(columns, names=schema.names).cast(schema))
             first += len(rows)
+            if (first - 1) % _TOLD_EVERY == 0:
+                told(first - 1)
 
 
 def _text(value: Any) -> str | None:
@@ -178,8 +221,14 @@ def _text(value: Any) -> str | None:
         return value.isoformat()
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).decode("utf-8", "backslashreplace")
+    if isinstance(value, dict | list):  # JSON and arrays, which Python would write its own way
+        return json.dumps(value, ensure_ascii=False, default=_text)
     return str(value)
 
 
-def _without_password(text: str, url: sa.URL) -> str:
-    return text.replace(str(url.password), "***") if url.password else text
+def _without_secrets(text: str, url: sa.URL) -> str:
+    options = (value for name, value in url.query.items() if _SECRET.search(name))
+    for secret in (url.password, *options):
+        if secret:
+            text = text.replace(str(secret), "***")
+    return text
