@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 def found(folder: Path, cutoff: dt.datetime = UNTIL) -> tuple[Stale, ...]:
     history = History.open(folder)
-    return stale(folder, history, ["usage", "surveys", "subscriptions", "tickets"], cutoff)
+    return stale(history, ["usage", "surveys", "subscriptions", "tickets"], cutoff)
 
 
 def test_a_table_that_stopped_is_told(folder: Path) -> None:

@@ -202,6 +202,33 @@ def test_a_lost_column_is_no_constant(history: History, trained: Trained) -> Non
         score_history(narrow, trained.bundle, progress=silent)
 
 
+def test_a_table_that_lost_its_recorded_at_is_refused(history: History, trained: Trained) -> None:
+    """The rows are the same, and would count before anybody knew them."""
+    tables = {name: history.hindsight(name) for name in history.contracts}
+    assert trained.bundle.manifest.known["accounts"].row == ("created_at", "recorded_at")
+    tables["accounts"] = tables["accounts"].drop_columns(["recorded_at"])
+    early = History.from_tables(tables, observed_until=history.observed_until)
+    with pytest.raises(
+        BundleError,
+        match=r"rows of 'accounts' were known by created_at and recorded_at, and are by created_at "
+        "now, so that features would count what nobody knew .* or train again",
+    ):
+        score_history(early, trained.bundle, progress=silent)
+
+
+def test_a_table_that_had_gone_quiet_is_told(history: History, trained: Trained) -> None:
+    impatient = replace(history, stale_days={"usage": 0.0, "outcomes": 0.0, "surveys": 1e9})
+    (usage,) = score_history(impatient, trained.bundle, progress=silent).stale
+    assert (usage.table, usage.cutoff) == ("usage", history.observed_until)
+    nobody = score_history(
+        impatient, trained.bundle, cutoff=dt.datetime(1999, 1, 1), progress=silent
+    )
+    assert [(item.table, item.newest) for item in nobody.stale] == [
+        ("surveys", None),
+        ("usage", None),
+    ]
+
+
 def test_a_bundle_of_history_scores_no_flat_table(trained: Trained) -> None:
     with pytest.raises(BundleError, match="trained on history; it cannot score a flat table"):
         score_flat(trained.bundle, pa.table({"x": [1]}), progress=silent)
@@ -249,7 +276,14 @@ def flat_bundle(tmp_path: Path) -> Bundle:
     tiers = RiskTiers(medium=0.1, high=0.2, critical=0.3)
     fitted = fit(learnt, parted, recipe.model, recipe.calibration)
     return bundles.write(
-        tmp_path / "bundle", fitted, learnt, recipe, tiers=tiers, catalogue=None, metrics={}
+        tmp_path / "bundle",
+        fitted,
+        learnt,
+        recipe,
+        tiers=tiers,
+        catalogue=None,
+        known={},
+        metrics={},
     )
 
 

@@ -43,6 +43,7 @@ def write(
             recipe,
             tiers=tiers,
             catalogue=catalogue,
+            known={},
             metrics={"auc": Interval(0.8, 0.7, 0.9), "lift_at_10": Interval(2.0, math.nan, 3.0)},
         )
 
@@ -199,7 +200,7 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"manifest\.json: cannot be read"):
         load(tmp_path)
     (tmp_path / "manifest.json").write_text("[]")
-    with pytest.raises(BundleError, match="format None; this version of churnml reads format 1"):
+    with pytest.raises(BundleError, match="format None; this version of churnml reads format 2"):
         load(tmp_path)
 
 
@@ -211,7 +212,7 @@ def _rename(manifest: dict[str, Any], place: int, name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(format=2), "format 2; this version of churnml reads format 1"),
+        (lambda m: m.update(format=3), "format 3; this version of churnml reads format 2"),
         (lambda m: m.update(format=True), "format True"),
         (lambda m: m.update(extra=1), "unknown key 'extra'"),
         (lambda m: m.pop("label"), "key 'label' is required"),

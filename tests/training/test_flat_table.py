@@ -63,6 +63,7 @@ def test_telco_customers(outside_data: Callable[[str], Path], tmp_path: Path) ->
         recipe,
         tiers=RiskTiers(medium=0.1, high=0.3, critical=0.6),
         catalogue=None,
+        known={},
         metrics=metrics,
     )
     again = bundle.load(written.folder).score(table.frame)

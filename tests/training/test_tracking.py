@@ -190,6 +190,7 @@ def test_a_training_is_recorded(
         recipe,
         tiers=tiers,
         catalogue=catalogue,
+        known={},
         metrics=metrics,
     )
     evaluation = Evaluation(metrics, rows=9, accounts=3, positives=2, draws=5, level=0.95)

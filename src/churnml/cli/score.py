@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,7 +73,7 @@ def _scores(
     from churnml.errors import ConfigError
     from churnml.labels import ColumnLabel
     from churnml.serving.scorer import read_flat, score_flat, score_history
-    from churnml.training.tables import open_history, require_unchanged, stale_tables
+    from churnml.training.tables import open_history, require_unchanged
 
     spec = bundle.manifest.label
     if isinstance(spec, ColumnLabel):
@@ -86,8 +85,6 @@ def _scores(
         raise ConfigError("--table is for flat tables; this recipe scores the accounts of history.")
     history = open_history(project, bar.share)
     found = score_history(history, bundle, cutoff=as_of, progress=bar.share)
-    if bundle.catalogue is not None and found.cutoff is not None:
-        found = replace(found, stale=stale_tables(project, history, bundle.catalogue, found.cutoff))
     require_unchanged(project, history)
     return found
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from churnml.config import parse, read_toml
 from churnml.errors import ConfigError, FeatureError, nearest
@@ -31,8 +32,14 @@ __all__ = [
     "FeatureEntry",
     "FeatureFile",
     "Omission",
+    "columns_read",
     "read_catalogue",
 ]
+
+# The expressions of an aggregate, over the columns of its table.
+_OF_ROWS: tuple[Literal["where", "value", "hit", "breaks"], ...] = (
+    "where", "value", "hit", "breaks",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -220,6 +227,19 @@ def _constant(feature: Feature, value: float) -> Feature:
     return replace(feature, entry=feature.entry.model_copy(update=update), offset=0)
 
 
+def columns_read(feature: Feature) -> set[str]:
+    """Name the columns of its table that an aggregate reads, but for the event time."""
+    read = {
+        name
+        for key in _OF_ROWS
+        if (found := feature.expression(key)) is not None
+        for name in found.columns
+    }
+    if feature.entry.at is not None and feature.entry.at != KNOWN:
+        read.add(feature.entry.at)
+    return read
+
+
 def _absent(feature: Feature, contracts: Mapping[str, Table]) -> str | None:
     entry = feature.entry
     if entry.table is None:
@@ -227,13 +247,5 @@ def _absent(feature: Feature, contracts: Mapping[str, Table]) -> str | None:
     if entry.table not in contracts:
         return f"no table {entry.table!r}"
     table = contracts[entry.table]
-    needed = {
-        name
-        for key in ("where", "value", "hit", "breaks")
-        if (found := feature.expression(key)) is not None
-        for name in found.columns
-    }
-    if entry.at is not None and entry.at != KNOWN:
-        needed.add(entry.at)
-    lost = sorted(name for name in needed if not table.has(name))
+    lost = sorted(name for name in columns_read(feature) if not table.has(name))
     return f"table {entry.table!r} has no {', '.join(lost)}" if lost else None

@@ -13,7 +13,7 @@ import json
 import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -123,12 +123,15 @@ class History:
     digests : mapping of str to str, optional
         SHA-256 of each table's content, where ingestion took it; worked out when asked for where
         omitted.
+    stale_days : mapping of str to float
+        The age of its newest row beyond which a table is stale, where its source says one.
     """
 
     contracts: Mapping[str, Table]
     observed_until: dt.datetime
     data: Mapping[str, pa.Table | Path]
     digests: Mapping[str, str] | None = None
+    stale_days: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path) -> History:
@@ -160,6 +163,9 @@ class History:
             observed_until=manifest.observed_until,
             data=MappingProxyType(data),
             digests={name: entry.fingerprint for name, entry in manifest.tables.items()},
+            stale_days=MappingProxyType(
+                {k: v.stale_days for k, v in manifest.tables.items() if v.stale_days is not None}
+            ),
         )
 
     @classmethod

@@ -5,11 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from churnml.history.asof import History
 from churnml.history.dialect import identifier, instant
-from churnml.history.manifest import read_manifest
 from churnml.history.tables import RECORDED_AT, Table
 
 
@@ -58,18 +56,14 @@ class Stale:
         }
 
 
-def stale(
-    folder: Path, history: History, tables: Iterable[str], cutoff: dt.datetime
-) -> tuple[Stale, ...]:
+def stale(history: History, tables: Iterable[str], cutoff: dt.datetime) -> tuple[Stale, ...]:
     """Find the tables in which nothing new was known for too long before a cutoff.
 
     Parameters
     ----------
-    folder : Path
-        Clean history, whose manifest says what age its sources allow. Tables of which it says
-        nothing, such as those whose events are booked ahead, are not judged.
     history : History
-        The same, opened.
+        Clean history. Tables of which it does not say what age is allowed, such as those whose
+        events are booked ahead, are not judged.
     tables : iterable of str
         Which to look at.
     cutoff : datetime
@@ -86,11 +80,8 @@ def stale(
         If clean history is gone or damaged.
     """
     found = []
-    entries = read_manifest(folder).tables
-    for name in sorted(set(tables) & set(history.contracts)):
-        allowed = entries[name].stale_days if name in entries else None
-        if allowed is None:
-            continue
+    for name in sorted({*tables} & {*history.contracts} & {*history.stale_days}):
+        allowed = history.stale_days[name]
         (newest,) = history.query(_newest(history.contract(name), cutoff))["newest"].to_pylist()
         if newest is None or (cutoff - newest) / dt.timedelta(days=1) > allowed:
             found.append(Stale(name, newest, cutoff, allowed))

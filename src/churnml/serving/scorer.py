@@ -17,12 +17,13 @@ from churnml.explain.reasons import Value, reasons
 from churnml.features.catalogue import Catalogue
 from churnml.features.engine import compute
 from churnml.features.facts import compile_catalogue
+from churnml.features.knowledge import changed, known_rules
 from churnml.history.asof import History
 from churnml.history.tables import ACCOUNT_ID
 from churnml.labels import ColumnLabel, asked, population
 from churnml.serving.scores import Scored, ScoreList
 from churnml.training.bundle import Bundle
-from churnml.training.tables import catalogue_fingerprint, plain
+from churnml.training.tables import catalogue_fingerprint, plain, stale_tables
 
 # Rows explained at once: reasons cost many times what a probability costs.
 _BLOCK = 256
@@ -71,7 +72,7 @@ def score_history(
     ------
     BundleError
         If the bundle was trained on a flat table, or on features that this history, or the code of
-        custom features, no longer gives.
+        custom features, no longer gives, or gives by another rule of when they are known.
     DataError
         If the cutoff lies beyond what was observed, or has a time zone.
     """
@@ -83,8 +84,9 @@ def score_history(
     everybody = population(history, spec, when)
     people = asked(history, spec, bundle.manifest.cutoffs, everybody)
     not_asked = everybody.num_rows - people.num_rows
+    old = stale_tables(history, catalogue, when)
     if not people.num_rows:
-        return ScoreList(when, bundle, (), not_asked)
+        return ScoreList(when, bundle, (), not_asked, old)
     accounts = people[ACCOUNT_ID].to_pylist()
     parts = [
         part.columns.append_column("_place", pa.array(part.positions))
@@ -99,7 +101,7 @@ def score_history(
     features = pa.concat_tables(parts).sort_by("_place").drop_columns(["_place"])
     rows = _Rows(accounts, [when] * len(accounts), people["arr"].to_pylist())
     scores = _scored(bundle, rows, features, catalogue, progress)
-    return ScoreList(when, bundle, scores, not_asked)
+    return ScoreList(when, bundle, scores, not_asked, old)
 
 
 def read_flat(bundle: Bundle, path: Path) -> pa.Table:
@@ -202,12 +204,18 @@ def _catalogue(bundle: Bundle, trained: Catalogue, history: History) -> Catalogu
             f"{bundle.folder}: needs {omitted[0].feature!r}, which this history cannot give: "
             f"{omitted[0].why}. Bring that source back, or train again without it."
         )
-    changed = [x.name for x in trained.features if catalogue.get(x.name).entry != x.entry]
-    if changed:
+    constant = [x.name for x in trained.features if catalogue.get(x.name).entry != x.entry]
+    if constant:
         raise BundleError(
-            f"{bundle.folder}: learnt {changed[0]!r} from columns that this history no longer has; "
-            "a constant in their place would move scores. Bring the columns back, or train again "
-            "without them."
+            f"{bundle.folder}: learnt {constant[0]!r} from columns that this history no longer "
+            "has; a constant in their place would move scores. Bring the columns back, or train "
+            "again without them."
+        )
+    rule = changed(bundle.manifest.known, known_rules(trained, history.contracts))
+    if rule:
+        raise BundleError(
+            f"{bundle.folder}: {rule}, so that features would count what nobody knew when the "
+            "model learnt, or miss what was known. Bring the time back, or train again."
         )
     functions = {x.entry.function for x in trained.features if x.entry.function is not None}
     fingerprint = bundle.manifest.training.fingerprints["catalogue"]

@@ -71,8 +71,7 @@ class ScoreList:
         Further accounts of the population, of whom the bundle says nothing: it learnt a number of
         days before renewals, and theirs is not as near, or nearer than the lead.
     stale : tuple of Stale
-        Tables that its features read and that had gone quiet before the cutoff, where the caller
-        has looked.
+        Tables that its features read and that had gone quiet before the cutoff.
     """
 
     cutoff: dt.datetime | None

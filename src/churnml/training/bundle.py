@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from churnml.backtest.metrics import Interval
+    from churnml.features.knowledge import KnownRule
     from churnml.features.table import TrainingTable
     from churnml.training.recipes import Recipe
 
@@ -105,6 +106,7 @@ def write(
     *,
     tiers: RiskTiers,
     catalogue: Catalogue | None,
+    known: Mapping[str, KnownRule],
     metrics: Mapping[str, Interval],
 ) -> Bundle:
     """Write a bundle, all or nothing, and load it back.
@@ -125,6 +127,8 @@ def write(
         The bounds of the day.
     catalogue : Catalogue or None
         The features as they are declared today; none for a flat table.
+    known : mapping of str to KnownRule
+        When what they read counts as known; nothing for a flat table.
     metrics : mapping of str to Interval
         Out of time.
 
@@ -145,7 +149,7 @@ def write(
     folder.parent.mkdir(parents=True, exist_ok=True)
     golden = make(fitted.model, table.frame)
     contents = {MODEL: fitted.model.text.encode(), GOLDEN: _json(golden)}
-    manifest = describe(fitted, table, recipe, tiers, catalogue, metrics, contents)
+    manifest = describe(fitted, table, recipe, tiers, catalogue, known, metrics, contents)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         for name, content in {**contents, MANIFEST: _json(manifest)}.items():

@@ -14,6 +14,7 @@ from pydantic import Field
 import churnml
 from churnml.actions.tiers import RiskTiers
 from churnml.config import FrozenModel
+from churnml.features.knowledge import KnownRule
 from churnml.features.snapshot import to_snapshot
 from churnml.labels import Cutoffs, LabelSpec
 from churnml.splits import Span
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from churnml.training.estimator import FittedModel
     from churnml.training.recipes import Recipe
 
-FORMAT = 1
+FORMAT = 2
 
 
 class FeatureRecord(FrozenModel):
@@ -113,6 +114,8 @@ class Manifest(FrozenModel):
         Bounds of the risk tiers at the time of training.
     catalogue : dict
         The features' declarations at the time of training; empty for a flat table.
+    known : dict of str to KnownRule
+        When what the features read of each table counted as known; empty for a flat table.
     training : TrainingRecord
         How the model came about.
     metrics : dict of str to MetricRecord
@@ -121,7 +124,7 @@ class Manifest(FrozenModel):
         SHA-256 of every other file.
     """
 
-    format: Literal[1]
+    format: Literal[2]
     name: str
     label: LabelSpec
     cutoffs: Cutoffs
@@ -129,6 +132,7 @@ class Manifest(FrozenModel):
     calibrator: CalibratorRecord
     tiers: RiskTiers
     catalogue: dict[str, Any]
+    known: dict[str, KnownRule]
     training: TrainingRecord
     metrics: dict[str, MetricRecord]
     files: dict[str, str]
@@ -140,6 +144,7 @@ def describe(
     recipe: Recipe,
     tiers: RiskTiers,
     catalogue: Catalogue | None,
+    known: Mapping[str, KnownRule],
     metrics: Mapping[str, Interval],
     contents: Mapping[str, bytes],
 ) -> dict[str, Any]:
@@ -147,7 +152,7 @@ def describe(
 
     Parameters
     ----------
-    fitted, table, recipe, tiers, catalogue, metrics
+    fitted, table, recipe, tiers, catalogue, known, metrics
         As for `churnml.training.bundle.write`.
     contents : mapping of str to bytes
         Every other file, by name.
@@ -170,6 +175,7 @@ def describe(
         "calibrator": asdict(fitted.model.calibrator),
         "tiers": tiers.model_dump(mode="json"),
         "catalogue": to_snapshot(catalogue) if catalogue is not None else {},
+        "known": {name: rule.model_dump(mode="json") for name, rule in known.items()},
         "training": {
             "fingerprints": asdict(table.fingerprints),
             "parameters": dict(fitted.parameters),

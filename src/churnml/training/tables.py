@@ -21,6 +21,7 @@ from churnml import flat
 from churnml.errors import DataError, TrainingError, nearest
 from churnml.features.catalogue import Catalogue
 from churnml.features.engine import load_function
+from churnml.features.knowledge import KnownRule, known_rules
 from churnml.features.snapshot import keep
 from churnml.features.table import (
     META,
@@ -54,6 +55,8 @@ class Prepared:
         Rows to learn from.
     catalogue : Catalogue or None
         The features, as they were computed; none for a flat table.
+    known : mapping of str to KnownRule
+        When what they read counts as known; nothing for a flat table.
     sheet : mapping
         The data sheet: what the table holds and what was left out of it.
     path : Path or None
@@ -62,6 +65,7 @@ class Prepared:
 
     table: TrainingTable
     catalogue: Catalogue | None
+    known: Mapping[str, KnownRule]
     sheet: Mapping[str, Any]
     path: Path | None
 
@@ -157,11 +161,12 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
         recipe=fingerprint(recipe, "label", "cutoffs", "features"),
     )
     path = project.training / f"{recipe.name}.parquet"
-    silent = stale_tables(project, history, catalogue, history.observed_until)
+    silent = stale_tables(history, catalogue, history.observed_until)
     old = [item.document() for item in silent]
-    earlier = _earlier(path, fingerprints, catalogue, old)
+    known = known_rules(catalogue, history.contracts)
+    earlier = _earlier(path, fingerprints, old)
     if earlier is not None:
-        return earlier
+        return Prepared(earlier.table, catalogue, known, earlier.sheet, path)
     progress("labels", 0.0)
     labels = label(history, recipe.label, recipe.cutoffs)
     late = arrival(history, recipe.label)
@@ -188,22 +193,18 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
         **data_sheet(table, catalogue, dropped=labels.dropped, omissions=omissions),
     }
     _write_sheet(path.with_suffix(".json"), sheet)
-    return Prepared(table, catalogue, MappingProxyType(sheet), path)
+    return Prepared(table, catalogue, known, MappingProxyType(sheet), path)
 
 
-def stale_tables(
-    project: Project, history: History, catalogue: Catalogue, cutoff: dt.datetime
-) -> tuple[Stale, ...]:
+def stale_tables(history: History, catalogue: Catalogue, cutoff: dt.datetime) -> tuple[Stale, ...]:
     """Find the tables that features read and in which nothing was new before a cutoff.
 
     Which tables a custom feature reads is not known, and not looked at.
 
     Parameters
     ----------
-    project : Project
-        Whose history.
     history : History
-        Its clean history.
+        Clean history.
     catalogue : Catalogue
         The features that are used.
     cutoff : datetime
@@ -215,12 +216,16 @@ def stale_tables(
         If clean history is gone or damaged.
     """
     read = {item.entry.table for item in catalogue.features if item.entry.table is not None}
-    return stale(project.history, history, read, cutoff)
+    return stale(history, read, cutoff)
 
 
-def _earlier(
-    path: Path, wanted: Fingerprints, catalogue: Catalogue, old: list[dict[str, Any]]
-) -> Prepared | None:
+@dataclass(frozen=True)
+class _Earlier:
+    table: TrainingTable
+    sheet: Mapping[str, Any]
+
+
+def _earlier(path: Path, wanted: Fingerprints, old: list[dict[str, Any]]) -> _Earlier | None:
     """Take up a table that is there already, if it and its sheet are what would be built now."""
     try:
         sheet = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -231,7 +236,7 @@ def _earlier(
         return None  # missing or damaged, which building it anew mends
     if table.fingerprints != wanted:
         return None
-    return Prepared(table, catalogue, MappingProxyType(sheet), path)
+    return _Earlier(table, MappingProxyType(sheet))
 
 
 def _write_sheet(path: Path, sheet: Mapping[str, Any]) -> None:
@@ -334,7 +339,7 @@ def _flat(project: Project, recipe: Recipe, spec: ColumnLabel) -> Prepared:
         "dropped": dict(labels.dropped),
         "features": list(features),
     }
-    return Prepared(table, None, MappingProxyType(sheet), None)
+    return Prepared(table, None, MappingProxyType({}), MappingProxyType(sheet), None)
 
 
 def plain(rows: pa.Table) -> pa.Table:

@@ -223,6 +223,7 @@ def _write_bundle(
             recipe,
             tiers=project.tiers,
             catalogue=prepared.catalogue,
+            known=prepared.known,
             metrics=evaluation.metrics,
         )
         folder = home / made.id[:_ID]
