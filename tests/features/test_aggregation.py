@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -62,28 +64,20 @@ def test_events_that_are_never_late(dialect: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("dialect", "pair", "bit"),
+    ("dialect", "pair"),
     [
-        (
-            "duckdb",
-            "{'at': facts.fact_at, 'value': facts.priority}",
-            "CAST(1 AS BIGINT) << CAST((%s %% 63) AS INT)",
-        ),
-        (
-            "spark",
-            "STRUCT(facts.fact_at AS at, facts.priority AS value)",
-            "SHIFTLEFT(CAST(1 AS BIGINT), CAST((%s %% 63) AS INT))",
-        ),
+        ("duckdb", "{'at': facts.fact_at, 'value': facts.priority}"),
+        ("spark", "STRUCT(facts.fact_at AS at, facts.priority AS value)"),
     ],
 )
-def test_values_that_come_late(dialect: str, pair: str, bit: str) -> None:
+def test_values_that_come_late(dialect: str, pair: str) -> None:
     known = "CASE WHEN csat_at IS NULL THEN NULL ELSE GREATEST(opened_at, csat_at) END"
     at, late = day("fact_at", TWO, dialect), day("fact_known", TWO, dialect)
     assert fact_query(RATINGS, TWO).sql(dialect=dialect) == (
         "SELECT facts.account_id AS account_id, event_day.segment AS segment, "
         "known_day.segment AS known, "
         f"MAX(CASE WHEN NOT facts.priority IS NULL THEN {pair} END) AS m0, "
-        f"BIT_OR(({bit % at})) AS m1 "
+        "BIT_OR(event_day.day_bit) AS m1 "
         f"FROM (SELECT *, opened_at AS fact_at, {known} AS fact_known FROM tickets) AS facts "
         f"JOIN segment_of_day AS event_day ON event_day.day = ({at}) "
         f"JOIN segment_of_day AS known_day ON known_day.day = ({late}) "
@@ -126,8 +120,8 @@ def test_other_engines_get_a_query(dialect: str, fact: Fact) -> None:
 
 def test_the_query_gives_one_row_a_cell() -> None:
     fact = Fact(
-        FactKey("usage", "occurred_at", (), "contact_id"),
-        only(USAGE, ["account_id", "occurred_at", "contact_id", "quantity"]),
+        FactKey("usage", "occurred_at", ()),
+        PLAIN,
         (
             Measure(Cell.ROWS, (), "quantity"),
             Measure(Cell.MIN, (), "quantity"),
@@ -136,22 +130,18 @@ def test_the_query_gives_one_row_a_cell() -> None:
             Measure(Cell.LAST_AT, ("quantity > 1",)),
             Measure(Cell.DAYS),
         ),
-        by_level=False,
+        by_level=True,
     )
-    times = [JULY - DAY, JULY - DAY - 1, JULY - 8 * DAY, JULY - 1, JULY]
+    times = [JULY - DAY, JULY - DAY - 1, JULY - 8 * DAY, JULY]
     rows = pa.table(
         {
-            "account_id": ["a"] * 5,
+            "account_id": ["a"] * 4,
             "occurred_at": pa.array(times, pa.timestamp("us")),
-            "contact_id": ["p", "p", "p", None, "p"],
-            "quantity": [1.0, 3.0, None, 9.0, 9.0],
+            "event": ["p"] * 4,
+            "quantity": [1.0, 3.0, None, 9.0],
         }
     )
-    with duckdb.connect() as connection:
-        connection.register("usage", rows)
-        connection.register("segment_of_day", segment_table(TWO))
-        query = fact_query(fact, TWO).sql(dialect="duckdb", identify=True)
-        found = connection.execute(f"{query} ORDER BY segment").fetchall()
+    found = answers(fact, TWO, rows)
     at = [np.datetime64(time, "us").astype(object) for time in times]
     assert found == [
         ("a", 1, "p", 0, None, None, at[2], None, 2),
@@ -160,11 +150,53 @@ def test_the_query_gives_one_row_a_cell() -> None:
     ]
 
 
+def answers(fact: Fact, cut: SegmentPlan, rows: pa.Table) -> list[tuple[Any, ...]]:
+    with duckdb.connect() as connection:
+        connection.register("usage", rows)
+        connection.register("segment_of_day", segment_table(cut))
+        query = fact_query(fact, cut).sql(dialect="duckdb", identify=True)
+        return connection.execute(f"{query} ORDER BY segment, level").fetchall()
+
+
+def test_values_kept_apart_take_a_bit_a_segment() -> None:
+    fact = Fact(
+        FactKey("usage", "occurred_at", (), "contact_id"),
+        only(USAGE, ["account_id", "occurred_at", "contact_id", "quantity"]),
+        (Measure(Cell.SEEN), Measure(Cell.SEEN, ("quantity > 1",))),
+        by_level=False,
+    )
+    # Segments of a day: 0 is all before, 63 and 64 are the first two of the second block.
+    cut = plan([JULY], [Window(days) for days in range(1, 65)])
+    ago = [70, 64, 63, 3, 2, 2, 1, 1]
+    rows = pa.table(
+        {
+            "account_id": ["a"] * 8,
+            "occurred_at": pa.array([JULY - days * DAY for days in ago], pa.timestamp("us")),
+            "contact_id": ["p", "p", "q", "p", "p", "q", None, "p"],
+            "quantity": [9.0, 1.0, 9.0, 9.0, None, 9.0, 9.0, 9.0],
+        }
+    )
+    assert answers(fact, cut, rows) == [
+        ("a", 0, "p", 1 | 1 << 1 | 1 << 62, 1 | 1 << 62),
+        ("a", 0, "q", 1 << 2, 1 << 2),
+        ("a", 63, "p", 1 | 1 << 1, 1 << 1),
+        ("a", 63, "q", 1, 1),
+    ]
+
+
 def test_the_small_tables() -> None:
     assert segment_table(ONE).to_pydict() == {
         "day": [0, 1, 2, 3, 4, 5, 6, 7],
+        "day_bit": [1, 2, 4, 8, 16, 32, 64, 128],
         "segment": [0, 1, 1, 1, 1, 1, 1, 1],
+        "segment_bit": [1, 2, 2, 2, 2, 2, 2, 2],
+        "block": [0] * 8,
     }
+    long = segment_table(plan([JULY], [Window(days) for days in range(1, 65)]))
+    assert long["segment"].to_pylist()[-3:] == [62, 63, 64]
+    assert long["segment_bit"].to_pylist()[-3:] == [1 << 62, 1, 2]
+    assert long["day_bit"].to_pylist()[-3:] == [1 << 62, 1, 2]
+    assert long["block"].to_pylist()[-3:] == [0, 63, 63]
     accounts = np.array(["b", "it's"], dtype=object)
     assert wanted_table(accounts).to_pydict() == {"account_id": ["b", "it's"], "account": [0, 1]}
 

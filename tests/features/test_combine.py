@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from churnml.errors import FeatureError
 from churnml.features.catalogue import Catalogue
@@ -16,7 +18,7 @@ from churnml.features.entries import Aggregate, Feature, FeatureEntry
 from churnml.features.facts import compile_catalogue
 from churnml.features.measures import Cell, Fact, FactKey, Measure
 from churnml.features.places import Pairs, Places
-from churnml.features.segments import Window, plan
+from churnml.features.segments import MASK_BITS, Window, plan
 from churnml.features.stream import Stream
 from churnml.features.values import DAY, NEVER, NULL_LEVEL, Type, Values
 from churnml.history.tables import STANDARD, USAGE
@@ -136,6 +138,49 @@ def test_distinct_levels() -> None:
     only_x = Measure(Cell.ROWS, levels=frozenset("x"))
     assert found.distinct(only_x, Window(20)).tolist() == [1, 0, 0, 0, 0, 0]
     assert found.distinct(only_x, Window(20, 10)).tolist() == [1, 1, 1, 0, 0, 0]
+
+
+def test_distinct_values_of_a_split_are_masks_of_a_block() -> None:
+    seen = Measure(Cell.SEEN)
+    cells = [(0, 0, 0, 0, 0b110), (0, 0, 4, 0, 0b10000), (0, 0, 3, 1, 0b100), (1, 0, 0, 1, 0)]
+    found = stream(seen, *cells)
+    assert found.distinct(seen, W10).tolist() == [1, 0, 1, 0, 0, 0]
+    assert found.distinct(seen, W20).tolist() == [1, 2, 1, 0, 0, 0]
+    assert found.distinct(seen, BEFORE).tolist() == [1, 2, 0, 0, 0, 0]
+    assert found.distinct(seen, EVER).tolist() == [1, 2, 2, 0, 0, 0]
+
+
+@given(
+    cells=st.lists(
+        st.tuples(st.integers(0, 1), st.integers(0, 129), st.integers(0, 20), st.integers(0, 9)),
+        max_size=40,
+    ),
+    masks=st.booleans(),
+    window=st.sampled_from([Window(1), Window(64), Window(1, 1), Window(60, 60), Window(None)]),
+)
+def test_distinct_is_what_a_set_says(
+    cells: list[tuple[int, int, int, int]], *, masks: bool, window: Window
+) -> None:
+    days = [Window(days) for days in range(128)]
+    cut = plan([FIRST, FIRST + DAY, FIRST + 2 * DAY], [window, *days])  # segments of a day
+    told = [(a, s, min(s + late, cut.n_segments - 1), level) for a, s, late, level in cells]
+    parts = np.array(told, dtype=np.int64).reshape(-1, 4).T
+    account, segment, known, level = parts
+    measure, column = ROWS, np.ones_like(segment)
+    if masks:
+        measure, column = Measure(Cell.SEEN), 1 << (segment % MASK_BITS)
+        segment = segment - segment % MASK_BITS
+    names = tuple("abcdefghij")
+    held = Cells(FACT, account, segment, known, level, names, {measure: column})
+    expected = [
+        len({v for a, s, k, v in told if a == who and start <= s < stop and k < end})
+        for who in (0, 1)
+        for start, stop, end in zip(
+            cut.starts(window), cut.ends(window.offset), cut.ends(), strict=True
+        )
+    ]
+    found = Stream(held, Places(cut, PAIRS)).distinct(measure, window)
+    assert found.tolist() == expected
 
 
 def test_the_last_value_is_the_greatest_of_the_latest_instant() -> None:

@@ -128,6 +128,11 @@ def test_the_fact_that_is_read(asked: Entry, key: FactKey) -> None:
     assert terms(**asked)[0].fact == key
 
 
+def test_values_kept_apart_are_seen_rather_than_counted() -> None:
+    (term,) = terms(**entry("distinct", "usage", value="contact_id", where="quantity > 1"))
+    assert term.measure == Measure(Cell.SEEN, ("quantity > 1",))
+
+
 def test_what_breaks_a_streak_waits_until_it_is_known() -> None:
     first, second = terms(**entry("streak", "tickets", breaks="csat > 3"))
     assert first == Term(FactKey("tickets", "known", (), None, "true"), Measure(Cell.RANK))

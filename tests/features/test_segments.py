@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnml.errors import FeatureError
-from churnml.features.segments import MASK_DAYS, Window, by_time_of_day, plan
+from churnml.features.segments import MASK_BITS, Window, by_time_of_day, plan
 from churnml.features.values import DAY, HOUR
 
 JANUARY = int(np.datetime64("2025-01-01", "us").astype(np.int64))
@@ -96,7 +96,7 @@ def test_no_segment_but_the_first_is_longer_than_a_mask_has_bits(
     cut = plan([JANUARY + day * DAY for day in days], [Window(window)])
     lengths = np.bincount(cut.segment_of_day)
     assert lengths[0] == 1
-    assert (lengths[1:] <= MASK_DAYS).all()
+    assert (lengths[1:] <= MASK_BITS).all()
     assert (np.diff(cut.segment_of_day) >= 0).all()
     assert len(lengths) == cut.n_segments
 

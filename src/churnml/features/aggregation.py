@@ -13,7 +13,7 @@ from churnml.features.cells import MICRO
 from churnml.features.entries import KNOWN
 from churnml.features.expressions import Expression, parse_expression
 from churnml.features.measures import Cell, Fact, Measure
-from churnml.features.segments import MASK_DAYS, SegmentPlan
+from churnml.features.segments import MASK_BITS, SegmentPlan
 from churnml.features.values import DAY, Type
 from churnml.history.asof import known_at
 from churnml.history.tables import ACCOUNT_ID, Table
@@ -43,10 +43,12 @@ def fact_query(fact: Fact, plan: SegmentPlan) -> exp.Select:
     sqlglot.exp.Select
         Columns ``account_id, segment, known, level, m0, m1, …``, of which `known` is left out where
         no fact can be late and `level` where none is kept apart; render it with
-        ``.sql(dialect=…)``. It joins ``segment_of_day(day, segment)``.
+        ``.sql(dialect=…)``. It joins `segment_table`. Where values are kept apart, `segment` is
+        the first of a block of them, since there are far fewer such groups.
     """
     end = _instant(int(plan.cutoffs[-1]))
-    groups = {ACCOUNT_ID: _fact(ACCOUNT_ID), "segment": exp.column("segment", _EVENT_DAY)}
+    span = "segment" if fact.key.split is None else "block"
+    groups = {ACCOUNT_ID: _fact(ACCOUNT_ID), "segment": exp.column(span, _EVENT_DAY)}
     query = exp.select().from_(_fact_rows(fact).subquery(_FACTS))
     query = _join_day(query, _EVENT_DAY, _AT, plan)
     if not fact.one_time and len(plan.cutoffs) > 1:
@@ -56,7 +58,7 @@ def fact_query(fact: Fact, plan: SegmentPlan) -> exp.Select:
         groups["level"] = _fact(fact.level)
     query = query.select(*(column.as_(name) for name, column in groups.items()))
     for position, measure in enumerate(fact.measures):
-        query = query.select(_AGGREGATES[measure.cell](measure, fact, plan).as_(f"m{position}"))
+        query = query.select(_AGGREGATES[measure.cell](measure, fact).as_(f"m{position}"))
     query = query.where(_fact(_AT) < end).where(_fact(_KNOWN) < end)
     if fact.key.split is not None:
         query = query.where(_there(_fact(fact.key.split)))
@@ -91,33 +93,31 @@ def _ranked(table: Table, where: str) -> exp.Select:
     return query if where == "true" else query.where(parse_expression(where).sql())
 
 
-def _count(measure: Measure, fact: Fact, _plan: SegmentPlan) -> exp.Expr:
+def _count(measure: Measure, fact: Fact) -> exp.Expr:
     conditions = _conditions(measure)
     if measure.value is not None:
         conditions.append(_there(_value(measure, fact)))
     return _over(exp.Count, exp.Literal.number(1), conditions)
 
 
-def _sum(measure: Measure, fact: Fact, _plan: SegmentPlan) -> exp.Expr:
+def _sum(measure: Measure, fact: Fact) -> exp.Expr:
     scaled = exp.Mul(this=_value(measure, fact), expression=_double(MICRO))
     micro = exp.Floor(this=exp.Add(this=scaled, expression=_double(0.5)))
     total = _over(exp.Sum, exp.cast(micro, "bigint"), _conditions(measure))
     return exp.cast(total, "bigint")
 
 
-def _extreme(measure: Measure, fact: Fact, _plan: SegmentPlan) -> exp.Expr:
+def _extreme(measure: Measure, fact: Fact) -> exp.Expr:
     how = exp.Min if measure.cell is Cell.MIN else exp.Max
     return _over(how, _value(measure, fact), _conditions(measure))
 
 
-def _days(measure: Measure, _fact: Fact, plan: SegmentPlan) -> exp.Expr:
-    bit = exp.cast(exp.Literal.number(1), "bigint")
-    place = exp.Mod(this=_day(_AT, plan), expression=exp.Literal.number(MASK_DAYS))
-    shifted = exp.BitwiseLeftShift(this=bit, expression=exp.cast(exp.paren(place), "int"))
-    return _over(exp.BitwiseOrAgg, exp.paren(shifted), _conditions(measure))
+def _bits(measure: Measure, _of: Fact) -> exp.Expr:
+    bit = "day_bit" if measure.cell is Cell.DAYS else "segment_bit"
+    return _over(exp.BitwiseOrAgg, exp.column(bit, _EVENT_DAY), _conditions(measure))
 
 
-def _last(measure: Measure, fact: Fact, _plan: SegmentPlan) -> exp.Expr:
+def _last(measure: Measure, fact: Fact) -> exp.Expr:
     value = _value(measure, fact)
     pair = exp.Struct(
         expressions=[
@@ -128,21 +128,22 @@ def _last(measure: Measure, fact: Fact, _plan: SegmentPlan) -> exp.Expr:
     return _over(exp.Max, pair, [*_conditions(measure), _there(value)])
 
 
-def _event(measure: Measure, _fact: Fact, _plan: SegmentPlan) -> exp.Expr:
+def _event(measure: Measure, _fact: Fact) -> exp.Expr:
     how = exp.Min if measure.cell is Cell.FIRST_AT else exp.Max
     return _over(how, _fact_time(), _conditions(measure))
 
 
-def _rank(measure: Measure, _of: Fact, _plan: SegmentPlan) -> exp.Expr:
+def _rank(measure: Measure, _of: Fact) -> exp.Expr:
     return _over(exp.Max, _fact(_RANK), _conditions(measure))
 
 
-_AGGREGATES: Mapping[Cell, Callable[[Measure, Fact, SegmentPlan], exp.Expr]] = {
+_AGGREGATES: Mapping[Cell, Callable[[Measure, Fact], exp.Expr]] = {
     Cell.ROWS: _count,
     Cell.SUM: _sum,
     Cell.MIN: _extreme,
     Cell.MAX: _extreme,
-    Cell.DAYS: _days,
+    Cell.DAYS: _bits,
+    Cell.SEEN: _bits,
     Cell.LAST: _last,
     Cell.FIRST_AT: _event,
     Cell.LAST_AT: _event,
@@ -206,9 +207,22 @@ def _instant(microseconds: int) -> exp.Expr:
 
 
 def segment_table(plan: SegmentPlan) -> pa.Table:
-    """Build ``segment_of_day(day, segment)`` for a plan."""
+    """Build ``segment_of_day(day, day_bit, segment, segment_bit, block)`` for a plan.
+
+    A bit tells apart the days of a segment, or the segments of a block; a block is named by its
+    first segment.
+    """
     segments = plan.segment_of_day
-    return pa.table({"day": pa.array(np.arange(len(segments))), "segment": pa.array(segments)})
+    days, place = np.arange(len(segments)), segments % MASK_BITS
+    return pa.table(
+        {
+            "day": pa.array(days),
+            "day_bit": pa.array(np.int64(1) << (days % MASK_BITS)),
+            "segment": pa.array(segments),
+            "segment_bit": pa.array(np.int64(1) << place.astype(np.int64)),
+            "block": pa.array(segments - place),
+        }
+    )
 
 
 def wanted_table(accounts: NDArray[np.object_]) -> pa.Table:

@@ -49,7 +49,8 @@ class Cells:
     account : ndarray of int64 (n,)
         Position of the account among those asked for.
     segment : ndarray of int64 (n,)
-        Segment of the event time.
+        Segment of the event time; of a fact that keeps a column's values apart, the first segment
+        of the block that has it.
     known : ndarray of int64 (n,)
         Segment in which the fact became known, never before `segment`. With one cutoff it is
         `segment`, since all that is known before that cutoff is known to it.

@@ -232,7 +232,7 @@ class _Gathered:
         column, measure = measure.value or "", replace(measure, value=None)
         table = self.contracts[feature.entry.table or ""]
         if column != table.dimension or own_times(table, [column]):
-            return self._term(feature, measure, split=column)
+            return self._term(feature, replace(measure, cell=Cell.SEEN), split=column)
         term = self._term(feature, measure)
         self.by_level.add(term.fact)
         return term

@@ -25,6 +25,7 @@ class Cell(StrEnum):
     MIN = "min"  # float64; times in microseconds
     MAX = "max"
     DAYS = "days"  # one bit a day, int64
+    SEEN = "seen"  # one bit a segment of a block of them, int64
     LAST = "last"  # the value with the latest event time
     FIRST_AT = "first_at"  # event time, microseconds
     LAST_AT = "last_at"

@@ -15,7 +15,7 @@ from churnml.features.entries import KNOWN
 from churnml.features.expressions import parse_expression
 from churnml.features.measures import Cell, Fact, Measure
 from churnml.features.places import turns
-from churnml.features.segments import MASK_DAYS, SegmentPlan
+from churnml.features.segments import MASK_BITS, SegmentPlan
 from churnml.features.values import NEVER, Type, Values, everywhere, values_of
 from churnml.history.asof import row_known_columns
 from churnml.history.tables import ACCOUNT_ID, Table
@@ -147,6 +147,8 @@ def cells_from_rows(fact: Fact, rows: TableRows, plan: SegmentPlan) -> Cells:
     places = np.flatnonzero(kept)
     found = _Kept(fact, rows, plan, places, at[places], rank)
     segment = plan.segments(found.at)
+    if fact.key.split is not None:
+        segment -= segment % MASK_BITS
     late = not fact.one_time and len(plan.cutoffs) > 1
     level = None if fact.level is None else rows.column(fact.level).take(places)
     return Cells(
@@ -210,7 +212,11 @@ class _Kept:
         return self.numbers(measure, np.nan)
 
     def days(self, measure: Measure) -> NDArray[np.int64]:
-        bits = np.int64(1) << (self.plan.days(self.at) % MASK_DAYS)
+        bits = np.int64(1) << (self.plan.days(self.at) % MASK_BITS)
+        return np.where(self.hits(measure), bits, 0)
+
+    def seen(self, measure: Measure) -> NDArray[np.int64]:
+        bits = np.int64(1) << (self.plan.segments(self.at) % MASK_BITS)
         return np.where(self.hits(measure), bits, 0)
 
     def events(self, measure: Measure) -> NDArray[np.int64]:
@@ -233,6 +239,7 @@ _MEASURES: Mapping[Cell, Callable[[_Kept, Measure], NDArray[Any] | Last]] = {
     Cell.MIN: _Kept.extremes,
     Cell.MAX: _Kept.extremes,
     Cell.DAYS: _Kept.days,
+    Cell.SEEN: _Kept.seen,
     Cell.LAST: _Kept.last,
     Cell.FIRST_AT: _Kept.events,
     Cell.LAST_AT: _Kept.events,

@@ -20,8 +20,9 @@ from churnml.features.values import DAY
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Days of one segment are told apart by a bit each, in a signed 64-bit integer.
-MASK_DAYS = 63
+# What is told apart by a bit each, in a signed 64-bit integer: the days of a segment, or the
+# segments of a block.
+MASK_BITS = 63
 # Beyond these a cutoff is a slip, and windows would leave the range of engines' timestamps.
 EARLIEST, LATEST = (
     int(np.datetime64(year, "us").astype(np.int64)) for year in ("1900-01-01", "2200-01-01")
@@ -140,5 +141,5 @@ def by_time_of_day(cutoffs: Sequence[int]) -> tuple[tuple[int, ...], ...]:
 
 def _split_long(edges: NDArray[np.int64]) -> NDArray[np.int64]:
     """Add edges so that no segment is longer than a mask has bits."""
-    parts = [np.arange(a, b, MASK_DAYS) for a, b in itertools.pairwise(edges.tolist())]
+    parts = [np.arange(a, b, MASK_BITS) for a, b in itertools.pairwise(edges.tolist())]
     return np.concatenate([*parts, edges[-1:]])

@@ -8,7 +8,7 @@ cutoffs, added where it begins and taken away where it ends.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, TypeVar
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from churnml.features.cells import LIMIT, Cells, Last, out_of_range
 from churnml.features.measures import Cell, Measure
 from churnml.features.places import Places, Whole, turns
-from churnml.features.segments import Window
+from churnml.features.segments import MASK_BITS, Window
 from churnml.features.values import NEVER, NULL_LEVEL, Type, Values
 
 Selection = NDArray[np.intp] | slice
@@ -42,15 +42,17 @@ class _Sums:
 
 @dataclass(frozen=True, eq=False)
 class _Sightings:
-    """When values of a level were seen, ordered by value and by when that became known.
+    """In which segments each value of an account was seen, a bit a segment, a mask a block of them.
 
-    `latest` is the latest segment in which the value was seen as far as was known then.
+    Row b of `masks` holds, by value, the segments of block b. What became known late comes on top,
+    from the cutoff `late_from` on, at `late_place` among the masks.
     """
 
     account: Whole
-    value: Whole
-    latest: Whole
-    known: Whole
+    masks: Whole
+    late_place: Whole
+    late_bits: Whole
+    late_from: Whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,61 +225,52 @@ class Stream:
 
     def distinct(self, measure: Measure, window: Window) -> Whole:
         """Count the distinct levels seen in a window, at the pairs."""
-        # Where a window ends at its cutoff, all cutoffs are one pass, at the price of a sort.
-        one_pass = not window.offset and self.places.n_cutoffs > 1
-        how = self._distinct_in_one_pass if one_pass else self._distinct_by_cutoff
-        return how(measure, window)
-
-    def _levels_seen(self, measure: Measure) -> NDArray[np.intp]:
-        cells = self.cells
-        seen = np.arange(len(cells.account))[cells.of_levels(measure.levels)]
-        there = cells.column(measure)[seen] > 0
-        if cells.levels and cells.levels[-1] == NULL_LEVEL:
-            there &= cells.level[seen] != len(cells.levels) - 1
-        return seen[there]
-
-    def _distinct_in_one_pass(self, measure: Measure, window: Window) -> Whole:
-        """Count distinct values in a window that ends at the cutoff.
-
-        For each value, the latest segment in which it was seen, as far as known, decides; it holds
-        from the cutoff after it became known until a later one takes its place.
-        """
-        seen = self._seen.get(measure, self._sightings)
-        first, stop = self.places.runs(window, seen.latest, seen.known)
-        following = np.full(len(seen.value), self.places.n_cutoffs)
-        same = seen.value[1:] == seen.value[:-1]
-        following[:-1][same] = first[1:][same]
-        stop = np.minimum(stop, following)
-        return self.places.add_runs(seen.account, first, stop, np.ones_like(first))
-
-    def _sightings(self, measure: Measure) -> _Sightings:
-        cells, segments = self.cells, self.places.n_segments
-        seen = self._levels_seen(measure)
-        value = cells.account[seen] * max(len(cells.levels), 1) + cells.level[seen]
-        when = (value * segments + cells.known[seen]) * segments + cells.segment[seen]
-        order = np.argsort(when, kind="stable")
-        seen, value = seen[order], value[order]
-        latest = _running_max(value, cells.segment[seen])
-        return _Sightings(cells.account[seen], value, latest, cells.known[seen])
-
-    def _distinct_by_cutoff(self, measure: Measure, window: Window) -> Whole:
-        """Count distinct values, cutoff by cutoff."""
-        cells, places = self.cells, self.places
-        seen = self._levels_seen(measure)
-        first, stop = places.runs(window, cells.segment[seen], cells.known[seen])
-        levels = max(len(cells.levels), 1)
-        value = cells.account[seen] * levels + cells.level[seen]
+        seen, places = self._seen.get(measure, self._sightings), self.places
+        starts, ends = places.starts(window), places.ends(window.offset)
+        masks = seen.masks.copy() if len(seen.late_from) else seen.masks
         counts = np.zeros((places.n_accounts, places.n_cutoffs), dtype=np.int64)
         for cutoff in range(places.n_cutoffs):
-            inside = np.unique(value[(first <= cutoff) & (cutoff < stop)])
-            counts[:, cutoff] = np.bincount(inside // levels, minlength=places.n_accounts)
+            now = seen.late_from == cutoff
+            np.bitwise_or.at(masks.reshape(-1), seen.late_place[now], seen.late_bits[now])
+            inside = np.zeros(len(seen.account), dtype=np.bool_)
+            for block, bits in _bits_between(int(starts[cutoff]), int(ends[cutoff])):
+                inside |= (masks[block] & bits) != 0
+            counts[:, cutoff] = np.bincount(seen.account[inside], minlength=places.n_accounts)
         return places.at_cutoff(counts)
 
+    def _sightings(self, measure: Measure) -> _Sightings:
+        cells, column = self.cells, self.cells.column(measure)
+        there = column > 0
+        if cells.levels and cells.levels[-1] == NULL_LEVEL:
+            there &= cells.level != len(cells.levels) - 1
+        chosen = np.arange(len(column))[cells.of_levels(measure.levels)]
+        chosen = chosen[there[chosen]]
+        account, value = self._values(chosen)
+        segment, known = cells.segment[chosen], cells.known[chosen]
+        place = segment // MASK_BITS * len(account) + value
+        bits = column[chosen]
+        if measure.cell is not Cell.SEEN:
+            bits = np.int64(1) << (segment % MASK_BITS)
+        blocks = -(-self.places.n_segments // MASK_BITS)
+        masks = np.zeros((blocks, len(account)), dtype=np.int64)
+        late = known > segment
+        np.bitwise_or.at(masks.reshape(-1), place[~late], bits[~late])
+        late_from = np.searchsorted(self.places.ends(), known[late], side="right")
+        return _Sightings(account, masks, place[late], bits[late], late_from)
 
-def _running_max(group: Whole, values: Whole) -> Whole:
-    """Take the running maximum of small non-negative integers within runs of one group."""
-    if not len(values):
-        return values
-    number = np.concatenate([[0], np.cumsum(group[1:] != group[:-1])])
-    step = int(values.max()) + 1
-    return np.asarray(np.maximum.accumulate(values + number * step) - number * step)
+    def _values(self, chosen: NDArray[np.intp]) -> tuple[Whole, Whole]:
+        """Number the values of all accounts: the account of each, and which one each cell has."""
+        cells, levels = self.cells, max(len(self.cells.levels), 1)
+        value = cells.account[chosen] * levels + cells.level[chosen]
+        if self.places.n_accounts * levels <= len(chosen):  # as good as all of them are there
+            return np.arange(self.places.n_accounts * levels) // levels, value
+        distinct, number = np.unique(value, return_inverse=True)
+        return distinct // levels, number
+
+
+def _bits_between(start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Give the blocks that hold the segments ``[start, stop)``, with a bit for each of these."""
+    for block in range(start // MASK_BITS, -(-stop // MASK_BITS)):
+        first = block * MASK_BITS
+        below, upto = max(start - first, 0), min(stop - first, MASK_BITS)
+        yield block, (1 << upto) - (1 << below)
