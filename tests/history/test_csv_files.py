@@ -115,6 +115,8 @@ def test_a_quarantine_file_can_be_read_again(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", r"0\.f\.csv: the file is empty; expected a header line"),
+        ("a,b\n1,2\n".encode("utf-16"), r"no text in utf-8: .* for UTF-16 set csv = { encoding"),
+        (b"PK\x03\x04\x14\x00\x06\t\n", r"zero bytes\. Save a spreadsheet as CSV"),
         (b"a,b,a\n", r"the header names column 'a' twice"),
         (b"a;b\n1;2\n", r"one column, 'a;b', when split at ','\. Set csv = { delimiter = ';' }"),
         (b'a,b\n1,"' + b"x,y\n" * 2_000_000, r"opens a quote that is never closed"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnml.errors import ConfigError, SourceError
+from churnml.history import ingestion
 from churnml.history.asof import History
 from churnml.history.ingestion import ingest, is_current
 from churnml.history.report import exit_code
@@ -185,6 +187,43 @@ def test_a_required_column_without_a_source_refuses_the_table(yard: Any, counts:
     assert report.tables[0].findings[0].expected == "found only: CustomerID, When"
     assert exit_code(report) == 1
     assert not yard.history.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("CustomerID,When\na,2024-12-31\n", "required columns have no source: account_id, "),
+        (HEADER, "it is empty"),
+        (HEADER + "a,31.12.2024,e\n", "1 of 1 rows (100.0%) are in error"),
+    ],
+)
+def test_what_hides_every_event_is_said_rather_than_that_there_is_none(
+    yard: Any, content: str, why: str
+) -> None:
+    yard.write("usage.csv", content)
+
+    report = yard.check(USAGE)
+
+    assert not report.written
+    assert report.tables[0].refused.startswith(why)
+
+
+def test_a_folder_that_cannot_be_written_is_said_and_history_stays(
+    yard: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yard.write("usage.csv", HEADER + "a,2024-12-31,e\n")
+    yard.check(TOP + USAGE)
+    before = digests(yard.history)
+
+    def full(_found: Path, into: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(into))
+
+    monkeypatch.setattr(ingestion, "replace_folder", full)
+    with pytest.raises(ConfigError, match=r"history: No space left on device.* Grant access"):
+        yard.check(TOP + USAGE)
+
+    assert digests(yard.history) == before
+    assert sorted(p.name for p in yard.history.parent.iterdir()) == ["history", "quarantine"]
 
 
 def test_an_empty_table_is_a_failed_export_unless_accepted(yard: Any, counts: Any) -> None:

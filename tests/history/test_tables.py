@@ -95,6 +95,26 @@ def test_a_table_of_ones_own() -> None:
             {},
             r"column 'end' has after = 'account_id', which is of kind id; expected a time",
         ),
+        (
+            [Column("page", Kind.ID, "", after="happened_at")],
+            {},
+            r"column 'page' is of kind id; only a time comes after another",
+        ),
+        (
+            [Column("page", Kind.STRING, "", minimum=1)],
+            {},
+            r"column 'page' is of kind string; only a number has bounds",
+        ),
+        (
+            [Column("score", Kind.NUMBER, "", minimum=10, maximum=1)],
+            {},
+            r"column 'score': its minimum 10 is above its maximum 1\.",
+        ),
+        (
+            [Column("score", Kind.NUMBER, "", choices=("good",))],
+            {},
+            r"column 'score' is of kind number; only a text has choices",
+        ),
     ],
 )
 def test_what_cannot_be_a_table_is_refused(

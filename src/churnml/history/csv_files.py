@@ -123,6 +123,11 @@ def _header(file: CsvFile, form: CsvFormat) -> list[str]:
         raise SourceError(
             f"{file.label}: the file is empty; expected a header line. Export it again."
         )
+    if any("\0" in name for name in header):
+        raise SourceError(
+            f"{file.label}: it is no text in {form.encoding}: its first line holds zero bytes. "
+            "Save a spreadsheet as CSV; for UTF-16 set csv = { encoding = 'utf-16' }."
+        )
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise SourceError(

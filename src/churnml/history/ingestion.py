@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
 import json
 import shutil
 import zoneinfo
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,16 +87,19 @@ def ingest(
     Raises
     ------
     ConfigError
-        If the sources contradict the contracts, or the end of observation cannot be told.
+        If the sources contradict the contracts, the end of observation cannot be told, or a folder
+        cannot be written.
     SourceError
         If a source is not there, cannot be read, or changes while it is read; history and the
         quarantine then stay what they were.
     """
     check_sources(sources)
-    put_back(into)
-    state = SourceState.of(sources, base)
     now = clock or dt.datetime.now(dt.UTC).replace(tzinfo=None)
-    with workplace(into) as work, duckdb.connect(":memory:") as connection:
+    with _told_if_unwritable(into), contextlib.ExitStack() as open_:
+        put_back(into)
+        state = SourceState.of(sources, base)
+        work = open_.enter_context(workplace(into))
+        connection = open_.enter_context(duckdb.connect(":memory:"))
         _prepare(connection, work, memory)
         reading = _Reading(
             sources, base.resolve(), work, connection, progress or _silent, clock=now
@@ -113,6 +117,17 @@ def ingest(
             replace_folder(work / "clean", into)
     (progress or _silent)("done", 1.0)
     return report
+
+
+@contextlib.contextmanager
+def _told_if_unwritable(into: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename or into.parent}: {error.strerror or error}. The history that was "
+            "there before stays. Grant access and free space there."
+        ) from error
 
 
 def is_current(sources: Sources, *, base: Path, into: Path) -> bool:
@@ -192,7 +207,9 @@ class _Reading:
         accounts = mapped.get("accounts")
         if accounts is not None:
             keep_accounts(self.connection, accounts)
-        end = self._end_of_observation(mapped)
+        found = self._end_of_observation(mapped)
+        # Where there is none, tables may still say why: each is judged as if all had happened.
+        end = found or self.clock
         for place, (name, item) in enumerate(mapped.items()):
             self.progress(f"checking {name}", 0.5 + 0.5 * place / len(mapped))
             reports[name] = self._table(item, end, known=accounts is not None)
@@ -203,6 +220,11 @@ class _Reading:
             reports["accounts"] = self._derive([item.table for item in mapped.values()], end)
         ordered = tuple(reports[name] for name in self.contracts if name in reports)
         refused = any(item.refused is not None for item in ordered)
+        if found is None and not refused:
+            raise ConfigError(
+                "observed_until is not given, and no table tells of a sound event in the past to "
+                "derive it from. Set observed_until to the time at which the data was exported."
+            )
         return Report(end, ordered, tuple(notes), written=not refused)
 
     def written(self, report: TableReport) -> Written:
@@ -251,7 +273,7 @@ class _Reading:
             accounts_known=known,
         )
 
-    def _end_of_observation(self, mapped: Mapping[str, MappedTable]) -> dt.datetime:
+    def _end_of_observation(self, mapped: Mapping[str, MappedTable]) -> dt.datetime | None:
         given = self.sources.observed_until
         if given is not None:
             zone = given.tzinfo or zoneinfo.ZoneInfo(self.sources.timezone)
@@ -269,10 +291,7 @@ class _Reading:
             row = run(self.connection, name, query).fetchone() or ()
             newest += [time for time in row if time is not None]
         if not newest:
-            raise ConfigError(
-                "observed_until is not given, and no table tells of a sound event in the past to "
-                "derive it from. Set observed_until to the time at which the data was exported."
-            )
+            return None
         return max(newest).replace(microsecond=0) + dt.timedelta(seconds=1)
 
     def _table(self, mapped: MappedTable, end: dt.datetime, *, known: bool) -> TableReport:

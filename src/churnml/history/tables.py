@@ -113,8 +113,24 @@ class Table:
                         f"table {self.name!r}: column {column.name!r} has {role} = {other!r}, "
                         f"which is of kind {self.column(other).kind}; expected a time column."
                     )
+            self._check_allowed(column)
         if self.column(self.time).kind is not Kind.TIME:
             raise ConfigError(f"table {self.name!r}: its time {self.time!r} is not a time column.")
+
+    def _check_allowed(self, column: Column) -> None:
+        """Refuse bounds and choices that no value could be judged by."""
+        where = f"table {self.name!r}: column {column.name!r}"
+        bounds = [bound for bound in (column.minimum, column.maximum) if bound is not None]
+        if bounds and column.kind not in (Kind.NUMBER, Kind.INTEGER):
+            raise ConfigError(f"{where} is of kind {column.kind}; only a number has bounds.")
+        if bounds != sorted(bounds):
+            raise ConfigError(
+                f"{where}: its minimum {column.minimum:g} is above its maximum {column.maximum:g}."
+            )
+        if column.choices and column.kind not in (Kind.STRING, Kind.ID):
+            raise ConfigError(f"{where} is of kind {column.kind}; only a text has choices.")
+        if column.after is not None and column.kind is not Kind.TIME:
+            raise ConfigError(f"{where} is of kind {column.kind}; only a time comes after another.")
 
     @property
     def names(self) -> tuple[str, ...]:
