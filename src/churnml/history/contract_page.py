@@ -46,6 +46,31 @@ or by a format that `formats` gives.
 - An **event before its account** is judged by the day, since dates and instants meet there.
 """
 
+_DATABASES = """\
+### Databases
+
+```toml
+[tables.accounts]
+database_env = "CRM"        # postgresql+psycopg://reader:p%40ss@crm.internal/crm
+table = "sales.accounts"    # or query = "SELECT …"
+columns = { account_id = "id" }
+```
+
+Any database that SQLAlchemy reaches will do; its driver has to be installed. SQLite needs none, and
+`pip install 'churnml[postgresql]'` brings PostgreSQL's.
+
+- Rows are **streamed**: memory does not grow with the table. A database is read anew by every
+  `check`, `train` and `score`, since nothing tells whether it changed.
+- A **password** stands in the environment alone; a URL in the file may hold none. In a URL, write
+  `@`, `:` and `/` of a password as `%40`, `%3A` and `%2F`. No message, report or bundle holds it.
+- Values become **texts**, as of CSV: `timestamptz` comes with its zone, `timestamp` is read in the
+  table's `timezone`, numbers keep every digit, and JSON and arrays are written as JSON. What a
+  driver cannot hold, such as the time `infinity`, is for the `query` to convert:
+  `NULLIF(ends_at, 'infinity') AS ends_at`.
+- **Ids** are taken as they are, blanks and zeros too. Where a column pads them (`char(10)`), give
+  `account_id = "trim(id)"` in `expressions`.
+"""
+
 _CHECKS = """\
 ## What is checked
 
@@ -134,6 +159,8 @@ def _sources() -> Iterator[str]:
         for name, field in model.model_fields.items():
             yield f"| `{name}` | {field.description}{_default(field.default)} |"
         yield ""
+        if model is TableSource:
+            yield _DATABASES
 
 
 def _default(default: object) -> str:
