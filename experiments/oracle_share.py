@@ -22,7 +22,7 @@ from churnml.project import Project
 from churnml.scaffold import from_history
 from churnml.simulate import simulate
 from churnml.training.tables import prepare
-from churnml.training.workflow import test
+from churnml.training.testing import test
 
 HERE = Path(__file__).resolve().parent
 RECIPE = "churn_90d"

@@ -23,7 +23,7 @@ from churnml.history.ingestion import ingest
 from churnml.history.report import Report
 from churnml.project import Project
 from churnml.training.tables import Prepared, prepare
-from churnml.training.workflow import Tested, test
+from churnml.training.testing import Tested, test
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("CHURNML_DATA", HERE.parents[1] / "shared" / "data"))
@@ -166,8 +166,8 @@ def _tests(tests: tuple[Tested, ...]) -> list[str]:
         for key, words in METRICS.items()
     ]
     lines += [
-        _row("**AUC of recency alone**", [_recency(tested.recency) for tested in tests]),
-        _row("**AUC gained over it**", [_gained(tested.recency) for tested in tests]),
+        _row("**AUC of recency alone**", [_recency(tested.baseline) for tested in tests]),
+        _row("**AUC gained over it**", [_gained(tested.baseline) for tested in tests]),
         _row("accounts never trained on", [_unseen(tested, "rows") for tested in tests]),
         _row("AUC of these", [_unseen(tested, "auc") for tested in tests]),
         _row("Brier score of these", [_unseen(tested, "brier") for tested in tests]),

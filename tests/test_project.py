@@ -120,6 +120,16 @@ def test_a_fault_names_the_file_and_what_is_meant(
     assert message in str(caught.value)
 
 
+def test_a_baseline_must_be_a_feature(small_project: Path) -> None:
+    recipe = small_project / "training" / "quiet.toml"
+    text = recipe.read_text(encoding="utf-8")
+    recipe.write_text('baseline = "-events_28d"\n' + text, encoding="utf-8")
+    assert Project.load(small_project).recipe("quiet").baseline == "-events_28d"
+    recipe.write_text('baseline = "-evens_28d"\n' + text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"baseline: nothing is named 'evens_28d'\. Did you mean"):
+        Project.load(small_project)
+
+
 @pytest.mark.parametrize(
     ("choice", "message"),
     [

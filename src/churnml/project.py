@@ -202,6 +202,8 @@ class Project:
         _known(where, "features.families", recipe.features.families, self.catalogue.titles)
         _known(where, "features.include", recipe.features.include, columns)
         _known(where, "features.exclude", recipe.features.exclude, columns)
+        if "baseline" in recipe.model_fields_set:
+            _known(where, "baseline", [recipe.baseline.removeprefix("-")], columns)
 
 
 def find_root(path: Path) -> Path:

@@ -45,6 +45,15 @@ def test_training_reports_rows_accounts_and_what_it_left_out(run: Call, acme: Pa
     assert any(line.startswith("Tested out of time: ") for line in lines)
     assert "accounts never trained on" in out
     assert "AUC of recency alone" in out
+    assert re.search(r"^tested at +rows +churned +expected +AUC +95% interval$", out, re.MULTILINE)
+    assert (
+        len(
+            re.findall(
+                r"^20\d\d-\d\d-01( +[\d,.]+){4} +0\.\d{3} to [01]\.\d{3}$", out, re.MULTILINE
+            )
+        )
+        == 3
+    )
     assert "Rows purged before each test, their label not yet known: " in out
     assert re.search(
         r"^The bundle learned from [\d,]+ rows of 20\d\d-\d\d-01 to 20\d\d-\d\d-01, "
@@ -71,6 +80,12 @@ def test_the_document_of_a_training_is_all_of_stdout(run: Call, acme: Path) -> N
     )
     assert Path(document["folder"]).name == document["bundle"][:12]
     assert document["sheet"]["recipe"] == "churn_90d"
+    tested, each = document["tested"], document["by_cutoff"]
+    assert [item["cutoff"] for item in each] == [x["test_from"] for x in document["splits"]]
+    assert sum(item["churned"] for item in each) == tested["churned"]
+    assert all(set(item["evaluation"]["metrics"]) == set(tested["metrics"]) for item in each)
+    assert document["baseline"]["feature"] == "days_since_use"
+    assert 0 < document["baseline"]["auc"] < 1
     taught, rows = document["taught"], document["sheet"]["cutoffs"]
     assert taught["validation_cutoffs"]["last"] == rows[-1]["cutoff"]
     assert taught["validation_cutoffs"]["first"] == rows[-3]["cutoff"]
@@ -229,6 +244,13 @@ def own(small_project: Path, mlflow_store: Path, monkeypatch: pytest.MonkeyPatch
     (small_project / "var").mkdir()
     shutil.copyfile(mlflow_store, small_project / "var" / "mlflow.db")
     return small_project
+
+
+def test_a_custom_python_feature_has_no_query(run: Call, own: Path) -> None:
+    assert run("features", "sql", "nights", "-C", own)[:2] == (
+        0,
+        "-- nights is no query but Python: own_nights:nights\n",
+    )
 
 
 def test_a_custom_python_feature_goes_the_whole_way(run: Call, own: Path) -> None:

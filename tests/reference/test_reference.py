@@ -10,9 +10,8 @@ from churnml import cli
 from churnml.history.tables import STANDARD
 from churnml.labels import SubscriptionLabel
 from churnml.project import Project
-from churnml.training.recipes import Recipe
+from churnml.training.recipes import BASELINE, Recipe
 from churnml.training.tables import catalogue_fingerprint
-from churnml.training.workflow import RECENCY
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,7 @@ def test_its_features_need_nothing_that_is_not_shipped(reference: Project) -> No
 
 
 def test_the_baseline_is_a_feature_for_which_more_is_riskier(reference: Project) -> None:
-    feature = reference.catalogue.get(RECENCY)
+    feature = reference.catalogue.get(BASELINE)
     assert feature.entry.unit == "days"
     assert feature.entry.risk == "high"
     assert not feature.entry.internal

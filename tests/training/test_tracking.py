@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import math
 import os
 import shutil
@@ -19,6 +20,7 @@ from churnml.features.table import TrainingTable
 from churnml.training import bundle, tracking
 from churnml.training.estimator import FittedModel
 from churnml.training.recipes import Recipe
+from churnml.training.testing import AtCutoff
 from churnml.training.tracking import Entry, log, open_store, revision
 
 ENTRY = Entry(
@@ -198,7 +200,11 @@ def test_a_training_is_recorded(
     tested: Any = SimpleNamespace(
         evaluation=evaluation,
         unseen_evaluation=evaluation,
-        recency=Comparison("auc", 0.8, 0.7, difference),
+        baseline=Comparison("auc", 0.8, 0.7, difference),
+        by_cutoff=(
+            AtCutoff(dt.datetime(2024, 1, 1), 5, 2, 1.5, evaluation),
+            AtCutoff(dt.datetime(2024, 2, 1), 4, 0, 0.5, None),
+        ),
         out_of_time=True,
     )
     project: Any = SimpleNamespace(root=tmp_path, name="company", tracking=database)
@@ -222,13 +228,20 @@ def test_a_training_is_recorded(
         "unseen.auc": 0.8,
         "unseen.auc.low": 0.7,
         "unseen.auc.high": 0.9,
-        "recency.auc": 0.7,
-        "recency.difference": 0.1,
-        "recency.difference.low": 0.05,
+        "baseline.auc": 0.7,
+        "baseline.difference": 0.1,
+        "baseline.difference.low": 0.05,
+        "2024-01-01.rows": 5,
+        "2024-01-01.positives": 2,
+        "2024-01-01.expected": 1.5,
+        "2024-01-01.auc": 0.8,
+        "2024-02-01.rows": 4,
+        "2024-02-01.positives": 0,
+        "2024-02-01.expected": 0.5,
     }
     home = database.parent / "mlruns" / run.id / "artifacts"
     assert bundle.load(home / "bundle").id == written.id
     assert (home / "data_sheet.json").read_text() == '{\n "rows": 7\n}'
-    bare = SimpleNamespace(**{**vars(tested), "unseen_evaluation": None, "recency": None})
+    bare = SimpleNamespace(**{**vars(tested), "unseen_evaluation": None, "baseline": None})
     again = tracking.record(project, recipe, prepared, bare, fitted, written)  # type: ignore[arg-type]
     assert "unseen.auc" not in open_store(database).get_run(again.id).data.metrics

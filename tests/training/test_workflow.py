@@ -82,8 +82,8 @@ def test_every_test_row_is_scored_once(trained: Trained) -> None:
     assert tested.evaluation.positives == sum(tested.frame["label"].to_pylist())
     assert tested.unseen_evaluation is not None
     assert tested.unseen_evaluation.rows == int(tested.unseen.sum())
-    assert tested.recency is not None
-    assert tested.recency.first == tested.evaluation.metrics["auc"].value
+    assert tested.baseline is not None
+    assert tested.baseline.first == tested.evaluation.metrics["auc"].value
 
 
 def test_the_bundle_says_where_it_comes_from(trained: Trained, company: Project) -> None:

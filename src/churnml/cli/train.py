@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from churnml.backtest.metrics import Evaluation, Interval
     from churnml.splits import Span, Split
-    from churnml.training.workflow import Tested, Trained
+    from churnml.training.testing import AtCutoff, Tested
+    from churnml.training.workflow import Trained
 
 SHOWN = {
     "auc": "AUC",
@@ -60,7 +61,9 @@ def _show(trained: Trained, name: str) -> None:
     out, tested = console.stdout(), trained.tested
     for line in _rows(trained, name):
         out.print(line, soft_wrap=True)
-    out.print(_figures(tested))
+    out.print(_figures(trained))
+    if len(tested.by_cutoff) > 1:
+        out.print(_by_cutoff(tested))
     if any(parted.purged for parted in tested.splits):
         purged = ", ".join(f"{parted.purged:,}" for parted in tested.splits)
         out.print(
@@ -116,9 +119,28 @@ def _when(span: Span | None) -> str:
     return f" of {span.first:%Y-%m-%d} to {span.last:%Y-%m-%d}" if span is not None else ""
 
 
-def _figures(tested: Tested) -> Table:
+def _by_cutoff(tested: Tested) -> Table:
+    """Show each test by itself: a model that is good on the whole may fail of late."""
     from rich.table import Table
 
+    shown = Table(box=None, pad_edge=False)
+    shown.add_column("tested at")
+    for words in ("rows", "churned", "expected", "AUC", f"{tested.evaluation.level:.0%} interval"):
+        shown.add_column(words, justify="right")
+    for item in tested.by_cutoff:
+        auc = item.evaluation.metrics["auc"] if item.evaluation is not None else None
+        told = ("–", "–") if auc is None else (_figure(auc.value), _range(auc))
+        counts = f"{item.rows:,}", f"{item.churned:,}", f"{item.expected:,.1f}"
+        shown.add_row(f"{item.cutoff:%Y-%m-%d}", *counts, *told)
+    return shown
+
+
+def _figures(trained: Trained) -> Table:
+    from rich.table import Table
+
+    from churnml.training.recipes import BASELINE
+
+    tested = trained.tested
     shown = Table(box=None, pad_edge=False)
     shown.add_column("")
     shown.add_column("value", justify="right")
@@ -130,9 +152,10 @@ def _figures(tested: Tested) -> Table:
         unseen = tested.unseen_evaluation.metrics["auc"]
         accounts = f"{tested.unseen_evaluation.accounts:,} accounts never trained on"
         shown.add_row(f"AUC, {accounts}", _figure(unseen.value), _range(unseen))
-    if tested.recency is not None:
-        gain = tested.recency.difference
-        shown.add_row("AUC of recency alone", _figure(tested.recency.second), "")
+    if tested.baseline is not None:
+        gain = tested.baseline.difference
+        name = "recency" if trained.baseline == BASELINE else trained.baseline
+        shown.add_row(f"AUC of {name} alone", _figure(tested.baseline.second), "")
         shown.add_row("AUC gained over it", _figure(gain.value, "+"), _range(gain))
     return shown
 
@@ -161,16 +184,27 @@ def _document(trained: Trained) -> dict[str, Any]:
         "splits": [_split(parted) for parted in tested.splits],
         "tested": _evaluation(tested.evaluation),
         "unseen": _evaluation(tested.unseen_evaluation) if tested.unseen_evaluation else None,
-        "recency": None,
+        "by_cutoff": [_at(item) for item in tested.by_cutoff],
+        "baseline": None,
         "sheet": dict(trained.prepared.sheet),
     }
-    if tested.recency is not None:
-        gain = tested.recency.difference
-        document["recency"] = {
-            "auc": _number(tested.recency.second),
-            "gained": _interval(gain),
+    if tested.baseline is not None:
+        document["baseline"] = {
+            "feature": trained.baseline,
+            "auc": _number(tested.baseline.second),
+            "gained": _interval(tested.baseline.difference),
         }
     return document
+
+
+def _at(item: AtCutoff) -> dict[str, Any]:
+    return {
+        "cutoff": item.cutoff.isoformat(),
+        "rows": item.rows,
+        "churned": item.churned,
+        "expected": item.expected,
+        "evaluation": _evaluation(item.evaluation) if item.evaluation is not None else None,
+    }
 
 
 def _evaluation(evaluation: Evaluation) -> dict[str, Any]:

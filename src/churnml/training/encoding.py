@@ -143,7 +143,7 @@ class Encoding:
     def _column(
         self, column: pa.ChunkedArray, name: str, kind: FeatureKind, error: type[ChurnMLError]
     ) -> Floats:
-        found = _readable(column.type)
+        found = kind_of(column.type)
         if found is None or (found is FeatureKind.CATEGORY) != (kind is FeatureKind.CATEGORY):
             if not pa.types.is_null(column.type):
                 raise error(f"feature {name!r} holds {column.type}, but the model knows a {kind}.")
@@ -164,7 +164,7 @@ def _kind(frame: pa.Table, name: str, categorical: bool) -> FeatureKind:
     if name not in frame.column_names:
         raise TrainingError(f"no feature column {name!r}.{nearest(name, frame.column_names)}")
     held = frame[name].type
-    kind = _readable(held)
+    kind = kind_of(held)
     if kind is None and pa.types.is_null(held):
         return FeatureKind.CATEGORY if categorical else FeatureKind.NUMBER
     if kind is None:
@@ -179,7 +179,8 @@ def _kind(frame: pa.Table, name: str, categorical: bool) -> FeatureKind:
     return kind
 
 
-def _readable(held: pa.DataType) -> FeatureKind | None:
+def kind_of(held: pa.DataType) -> FeatureKind | None:
+    """Tell what a column of some type is to a model; nothing where it cannot be read."""
     if pa.types.is_dictionary(held):
         held = held.value_type
     if pa.types.is_string(held) or pa.types.is_large_string(held):

@@ -12,6 +12,9 @@ from churnml.errors import ConfigError
 from churnml.labels import ColumnLabel, Cutoffs, LabelSpec
 from churnml.splits import Splits
 
+# The rule of thumb that a model has to beat: whoever has not been seen for longest leaves first.
+BASELINE = "days_since_use"
+
 
 class FeatureChoice(FrozenModel):
     """Which features a model sees.
@@ -128,6 +131,9 @@ class Recipe(FrozenModel):
         The model's parameters.
     calibration : CalibrationSpec
         How margins become probabilities.
+    baseline : str
+        The feature whose AUC alone is told beside the model's: what the team goes by today. More
+        is riskier, and a missing value riskiest; with ``-`` before the name less is riskier.
     """
 
     name: str
@@ -138,6 +144,7 @@ class Recipe(FrozenModel):
     splits: Splits = Splits()
     model: ModelSpec = ModelSpec()
     calibration: CalibrationSpec = CalibrationSpec()
+    baseline: str = Field(default=BASELINE, pattern="^-?[^-]")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

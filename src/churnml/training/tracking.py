@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from churnml.training.estimator import FittedModel
     from churnml.training.recipes import Recipe
     from churnml.training.tables import Prepared
-    from churnml.training.workflow import Tested
+    from churnml.training.testing import AtCutoff, Tested
 
 _AT_ONCE = 100  # parameters that MLflow takes in one call
 _LONGEST = 6000  # characters of a parameter
@@ -122,9 +122,11 @@ def record(
     }
     if tested.unseen_evaluation is not None:
         metrics |= _intervals(tested.unseen_evaluation.metrics, "unseen.")
-    if tested.recency is not None:
-        metrics["recency.auc"] = tested.recency.second
-        metrics |= _intervals({"difference": tested.recency.difference}, "recency.")
+    if tested.baseline is not None:
+        metrics["baseline.auc"] = tested.baseline.second
+        metrics |= _intervals({"difference": tested.baseline.difference}, "baseline.")
+    for item in tested.by_cutoff:
+        metrics |= _at(item)
     entry = Entry(
         name=bundle.id[:12],
         parameters={
@@ -300,6 +302,15 @@ def _flat(content: Mapping[str, Any], before: str = "") -> dict[str, str]:
         else:
             told[before + key] = value if isinstance(value, str) else json.dumps(value)
     return told
+
+
+def _at(item: AtCutoff) -> dict[str, float]:
+    """Name the figures of one test after its cutoff."""
+    before = f"{item.cutoff:%Y-%m-%d}."
+    told = {"rows": float(item.rows), "positives": float(item.churned), "expected": item.expected}
+    if item.evaluation is not None:
+        told |= {name: interval.value for name, interval in item.evaluation.metrics.items()}
+    return {before + name: value for name, value in told.items()}
 
 
 def _intervals(metrics: Mapping[str, Interval], before: str = "") -> dict[str, float]:

@@ -5,65 +5,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from churnml.backtest.metrics import Comparison, Evaluation, compare, evaluate
+from churnml.backtest.metrics import Evaluation
 from churnml.errors import BundleError, ConfigError
-from churnml.features.table import TrainingTable
 from churnml.history.store import workplace
-from churnml.history.tables import ACCOUNT_ID
 from churnml.locks import locked
 from churnml.project import Project
-from churnml.splits import Split, final, split
+from churnml.splits import final
 from churnml.training import bundle as bundles
 from churnml.training.bundle import Bundle
 from churnml.training.estimator import FittedModel, fit
 from churnml.training.recipes import Recipe
 from churnml.training.tables import Prepared, Progress, prepare
+from churnml.training.testing import Tested, test
 from churnml.training.tracking import Run, record
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LATEST = "latest"
 _ID = 12  # digits of a bundle's SHA-256 that name its folder
-# The rule of thumb that a model has to beat: whoever has not been seen for longest leaves first.
-RECENCY = "days_since_use"
-
-
-@dataclass(frozen=True, eq=False)
-class Tested:
-    """Scores of test rows, each by a model that saw nothing of its time or later.
-
-    Parameters
-    ----------
-    frame : pyarrow.Table
-        ``account_id``, ``cutoff`` (if there are times), ``label``, ``probability``.
-    unseen : ndarray of bool (n,)
-        Rows of accounts that the model never learnt from.
-    evaluation : Evaluation
-        Over all rows.
-    unseen_evaluation : Evaluation or None
-        Over unseen accounts, where both outcomes occur there.
-    recency : Comparison or None
-        AUC of the model against recency alone, where the table has it.
-    out_of_time : bool
-        Whether the tests lie after what was learnt.
-    splits : tuple of Split
-        How rows were parted.
-    """
-
-    frame: pa.Table
-    unseen: NDArray[np.bool_]
-    evaluation: Evaluation
-    unseen_evaluation: Evaluation | None
-    recency: Comparison | None
-    out_of_time: bool
-    splits: tuple[Split, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,12 +39,15 @@ class Trained:
         latest labelled ones, and is stopped and calibrated on those; its manifest has the times.
     run : Run
         The tracked run.
+    baseline : str
+        What the recipe compares the model with; see `Recipe.baseline`.
     """
 
     prepared: Prepared
     tested: Tested
     bundle: Bundle
     run: Run
+    baseline: str
 
 
 def train(project: Project, name: str, progress: Progress) -> Trained:
@@ -140,71 +101,7 @@ def _train(project: Project, recipe: Recipe, progress: Progress) -> Trained:
     progress("tracking", 0.0)
     run = record(project, recipe, prepared, tested, fitted, bundle)
     progress("done", 1.0)
-    return Trained(prepared, tested, bundle, run)
-
-
-def test(table: TrainingTable, recipe: Recipe, progress: Progress) -> Tested:
-    """Measure a recipe on its latest cutoffs, each by a model of its own.
-
-    Parameters
-    ----------
-    table : TrainingTable
-        Rows with labels.
-    recipe : Recipe
-        How to part, fit and calibrate.
-    progress : callable
-        Told what is being done and the share that is done.
-    """
-    splits = split(table.frame, recipe.splits, recipe.label, recipe.cutoffs)
-    parts, unseen = [], []
-    for number, parted in enumerate(splits):
-        progress("rolling tests", number / len(splits))
-        model = fit(table, parted, recipe.model, recipe.calibration).model
-        rows = table.frame.take(pa.array(parted.test))
-        kept = [n for n in (ACCOUNT_ID, "cutoff", "label", RECENCY) if n in rows.column_names]
-        scores = model.score(rows)
-        parts.append(rows.select(kept).append_column("probability", pa.array(scores.probability)))
-        unseen.append(parted.unseen)
-    progress("intervals", 0.0)
-    frame, new = pa.concat_tables(parts), np.concatenate(unseen)
-    return Tested(
-        frame=frame.drop_columns([RECENCY]) if RECENCY in frame.column_names else frame,
-        unseen=new,
-        evaluation=_evaluation(frame),
-        unseen_evaluation=_unseen(frame, new),
-        recency=_recency(frame),
-        out_of_time=all(parted.out_of_time for parted in splits),
-        splits=splits,
-    )
-
-
-def _evaluation(frame: pa.Table) -> Evaluation:
-    return evaluate(
-        frame["label"].to_numpy(),
-        frame["probability"].to_numpy(),
-        np.asarray(frame[ACCOUNT_ID].to_pylist(), dtype=object),
-    )
-
-
-def _unseen(frame: pa.Table, unseen: NDArray[np.bool_]) -> Evaluation | None:
-    new = frame.filter(pa.array(unseen))
-    churned = int(pc.sum(new["label"]).as_py() or 0)
-    return _evaluation(new) if 0 < churned < new.num_rows else None
-
-
-def _recency(frame: pa.Table) -> Comparison | None:
-    if RECENCY not in frame.column_names:
-        return None
-    # An account never seen at all has been away for longer than any other.
-    column = frame[RECENCY]
-    longest = pc.max(column).as_py()
-    since = pc.fill_null(column, (longest or 0.0) + 1.0)
-    return compare(
-        frame["label"].to_numpy(),
-        frame["probability"].to_numpy(),
-        since.to_numpy(),
-        np.asarray(frame[ACCOUNT_ID].to_pylist(), dtype=object),
-    )
+    return Trained(prepared, tested, bundle, run, recipe.baseline)
 
 
 def _write_bundle(
