@@ -194,7 +194,7 @@ def test_a_required_column_without_a_source_refuses_the_table(yard: Any, counts:
     [
         ("CustomerID,When\na,2024-12-31\n", "required columns have no source: account_id, "),
         (HEADER, "it is empty"),
-        (HEADER + "a,31.12.2024,e\n", "1 of 1 rows (100.0%) are in error"),
+        (HEADER + "a,31.12.2024,e\n", "none of its 1 rows is both sound and recorded before"),
     ],
 )
 def test_what_hides_every_event_is_said_rather_than_that_there_is_none(
@@ -202,7 +202,7 @@ def test_what_hides_every_event_is_said_rather_than_that_there_is_none(
 ) -> None:
     yard.write("usage.csv", content)
 
-    report = yard.check(USAGE)
+    report = yard.check(USAGE + "max_faulty = 1.0\n")
 
     assert not report.written
     assert report.tables[0].refused.startswith(why)
@@ -547,8 +547,10 @@ def test_a_killed_process_leaves_the_history_before(yard: Any, where: str) -> No
 
     assert done.returncode == 9
     assert digests(yard.history) == before
+    assert len(list(yard.history.parent.glob(".history-*"))) == 1
     yard.check(TOP + USAGE)
     assert [row["account_id"] for row in yard.clean("usage")] == ["b"]
+    assert not list(yard.history.parent.glob(".history-*"))
 
 
 KILLED_BETWEEN = """

@@ -113,9 +113,11 @@ def _sql(project: Project, names: list[str], cutoff: dt.datetime, dialect: str) 
         contracts
     )
     program = compile_catalogue(catalogue, contracts)
+    own = {item.name: item.entry.function for item in program.custom}
     micros = int(cutoff.replace(tzinfo=dt.UTC).timestamp()) * 1_000_000
     cut = plan([micros], program.windows)
     parts = [f"-- {item.feature} is left out: {item.why}\n" for item in omitted]
+    parts += [f"-- {name} is no query but Python: {called}\n" for name, called in own.items()]
     for key, fact in program.facts.items():
         used = [name for name, terms in program.terms.items() if key in {t.fact for t in terms}]
         title = f"-- {key.table} by {key.at}, for {', '.join(used)}"

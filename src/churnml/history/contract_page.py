@@ -76,8 +76,8 @@ _CHECKS = """\
 
 Every row that is read is either clean or in `var/quarantine/<table>.csv`, as the source has it,
 beside the fault and the reason. A table is **refused** when a required column has no source, when
-it is empty or nothing of it was recorded before the end of observation, or when more than
-`max_faulty` of its rows (1 % unless said otherwise) are in error.
+it is empty or none of its rows is both sound and recorded before the end of observation, or when
+more than `max_faulty` of its rows (1 % unless said otherwise) are in error.
 If any table is refused, `churnml check` exits with 1 and clean history stays what it was.
 """
 

@@ -98,7 +98,7 @@ def ingest(
     with _told_if_unwritable(into), contextlib.ExitStack() as open_:
         put_back(into)
         state = SourceState.of(sources, base)
-        work = open_.enter_context(workplace(into))
+        work = open_.enter_context(workplace(into, alone=True))
         connection = open_.enter_context(duckdb.connect(":memory:"))
         _prepare(connection, work, memory)
         reading = _Reading(
@@ -380,8 +380,9 @@ def _refused(source: TableSource, counts: Counts) -> str | None:
             f"{counts.in_error:,} of {counts.read:,} rows ({share:.1%}) are in error; "
             f"max_faulty allows {source.max_faulty:.1%}"
         )
-    # Rows that are not yet recorded are no errors, but a table that holds no others is empty.
-    if counts.in_error < counts.aside == counts.read and Fault.EMPTY not in source.accept:
+    # However many faults are allowed, a table without a clean row is empty; rows that are not yet
+    # recorded are no errors, but do not fill it either.
+    if counts.aside == counts.read and Fault.EMPTY not in source.accept:
         return (
             f"none of its {counts.read:,} rows is both sound and recorded before the end of "
             "observation"

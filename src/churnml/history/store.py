@@ -51,7 +51,7 @@ class Written:
 
 
 @contextmanager
-def workplace(into: Path) -> Iterator[Path]:
+def workplace(into: Path, *, alone: bool = False) -> Iterator[Path]:
     """Make a folder beside `into` for work in progress, and remove it at the end.
 
     What a killed process left is removed when it is a day old, since a younger one may be at work.
@@ -60,10 +60,13 @@ def workplace(into: Path) -> Iterator[Path]:
     ----------
     into : Path
         The folder that the work is for; on its disk a rename is instant.
+    alone : bool
+        Whether nobody else can be at work, because the caller holds a lock; what was left is then
+        removed at once. Copies of whole databases, left every hour, would fill a disk in a day.
     """
     into.parent.mkdir(parents=True, exist_ok=True)
     for left in into.parent.glob(f".{into.name}-*"):
-        if time.time() - left.stat().st_mtime > _ABANDONED_AFTER:
+        if alone or time.time() - left.stat().st_mtime > _ABANDONED_AFTER:
             shutil.rmtree(left, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=f".{into.name}-", dir=into.parent))
     try:
