@@ -7,7 +7,7 @@ import pytest
 
 from churnml.history.tables import STANDARD
 from churnml.simulate.clock import DAY, NEVER
-from churnml.simulate.rows import Coded, Rows, joined, numbered, observed
+from churnml.simulate.rows import Coded, Rows, in_order, joined, numbered, observed
 
 
 def tickets() -> Rows:
@@ -24,6 +24,15 @@ def tickets() -> Rows:
             "csat": np.array([5.0, np.nan, 2.0, 1.0]),
         },
     )
+
+
+def test_rows_are_numbered_in_the_order_of_accounts_and_time() -> None:
+    rows = Rows(np.array([1, 0, 1]), {"opened_at": np.array([5, 9, 2])})
+    found = in_order(rows, np.array([5, 9, 2]), "ticket_id", ["A", "B"], "T")
+    assert list(found.columns) == ["ticket_id", "opened_at"]
+    assert found.columns["ticket_id"] == ["A-T0001", "B-T0001", "B-T0002"]
+    assert np.asarray(found.columns["opened_at"]).tolist() == [9, 2, 5]
+    assert found.account.tolist() == [0, 1, 1]
 
 
 def test_rows_come_out_as_known_at_the_end() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from churnml.simulate.clock import DAY, FAR, NEVER
-from churnml.simulate.rows import Rows, numbered
+from churnml.simulate.rows import Rows, in_order
 from churnml.simulate.scene import Scene
 from churnml.simulate.world import Flags, Floats, Ints
 
@@ -61,10 +61,8 @@ def invoice_rows(scene: Scene, rng: np.random.Generator) -> Rows:
             "failed_at": bills.failed,
             "disputed_at": bills.disputed,
         },
-    ).take(np.lexsort((bills.issued, bills.account)))
-    return Rows(
-        rows.account, {"invoice_id": numbered(rows.account, scene.cohort.ids, "I"), **rows.columns}
     )
+    return in_order(rows, bills.issued, "invoice_id", scene.cohort.ids, "I")
 
 
 def _joined(first: Bills, second: Bills) -> Bills:

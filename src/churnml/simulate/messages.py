@@ -9,7 +9,7 @@ import numpy as np
 from churnml.history.tables import SENTIMENTS
 from churnml.simulate.clock import DAY, FAR, NEVER
 from churnml.simulate.outreach import TEMPLATES, TEXTS, Outreach, reach_out
-from churnml.simulate.rows import Coded, Rows, Values, joined, numbered
+from churnml.simulate.rows import Coded, Rows, Values, in_order, joined
 from churnml.simulate.scene import Scene
 from churnml.simulate.tone import labels, tones
 from churnml.simulate.voice import Voice
@@ -61,10 +61,8 @@ def message_rows(scene: Scene, voice: Voice, rng: np.random.Generator) -> Rows:
     heard, told = _received_columns(received, people, voice, rng), _sent_columns(sent, people)
     account = np.concatenate([received.account, sent.account])
     columns = {name: joined(heard[name], told[name]) for name in heard}
-    rows = Rows(account, columns).take(np.lexsort((np.r_[received.sent, sent.sent], account)))
-    return Rows(
-        rows.account, {"message_id": numbered(rows.account, scene.cohort.ids, "M"), **rows.columns}
-    )
+    when = np.r_[received.sent, sent.sent]
+    return in_order(Rows(account, columns), when, "message_id", scene.cohort.ids, "M")
 
 
 def _received_columns(

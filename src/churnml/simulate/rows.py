@@ -143,6 +143,24 @@ def numbered(account: Ints, ids: Sequence[str], letter: str) -> list[str]:
     ]
 
 
+def in_order(rows: Rows, when: Ints, key: str, ids: Sequence[str], letter: str) -> Rows:
+    """Sort rows by account and time, and number them.
+
+    Parameters
+    ----------
+    rows : Rows
+        In any order.
+    when : ndarray of int (n_rows,), microseconds
+        The time that orders them.
+    key : str
+        The column that gets the numbers, the first.
+    ids, letter
+        As for `numbered`.
+    """
+    ordered = rows.take(np.lexsort((when, rows.account)))
+    return Rows(ordered.account, {key: numbered(ordered.account, ids, letter), **ordered.columns})
+
+
 def observed(rows: Rows, contract: Table, ids: Sequence[str], since: int, until: int) -> pa.Table:
     """Build the rows that a system which went live at `since` would hold at `until`.
 

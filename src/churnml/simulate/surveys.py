@@ -6,7 +6,7 @@ import numpy as np
 
 from churnml.history.tables import SENTIMENTS
 from churnml.simulate.clock import DAY, NEVER
-from churnml.simulate.rows import Coded, Rows, numbered
+from churnml.simulate.rows import Coded, Rows, in_order
 from churnml.simulate.scene import Scene
 from churnml.simulate.tone import labels
 from churnml.simulate.voice import Voice
@@ -63,10 +63,8 @@ def survey_rows(scene: Scene, tickets: Rows, voice: Voice, rng: np.random.Genera
             "comment": comments,
             "sentiment": labels(tone, np.full(kind.size, 0.3), rng),
         },
-    ).take(np.lexsort((sent, account)))
-    return Rows(
-        rows.account, {"survey_id": numbered(rows.account, scene.cohort.ids, "N"), **rows.columns}
     )
+    return in_order(rows, sent, "survey_id", scene.cohort.ids, "N")
 
 
 def _recommendations(

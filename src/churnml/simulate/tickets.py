@@ -6,7 +6,7 @@ import numpy as np
 
 from churnml.history.tables import PRIORITIES
 from churnml.simulate.clock import DAY, FAR, NEVER
-from churnml.simulate.rows import Coded, Rows, Values, numbered
+from churnml.simulate.rows import Coded, Rows, Values, in_order
 from churnml.simulate.scene import Scene
 from churnml.simulate.tone import tones
 from churnml.simulate.voice import Voice
@@ -67,10 +67,8 @@ def ticket_rows(scene: Scene, voice: Voice, rng: np.random.Generator) -> Rows:
             "text": [None if gone else text for text, gone in zip(texts, mute, strict=True)],
             **_course(PACE[scene.cohort.tier[account]], opened, priority, felt, rng),
         },
-    ).take(np.lexsort((opened, account)))
-    return Rows(
-        rows.account, {"ticket_id": numbered(rows.account, scene.cohort.ids, "T"), **rows.columns}
     )
+    return in_order(rows, opened, "ticket_id", scene.cohort.ids, "T")
 
 
 def _course(
