@@ -124,6 +124,8 @@ def test_the_document_of_scores_is_all_of_stdout(run: Call, acme: Path) -> None:
     assert document["stale"] == []
     assert document["not_asked"] == 0
     assert document["given"] == []
+    assert document["in_hindsight"] is True
+    assert "warning: the bundle learned what was known by 2026-" in err
     assert Path(document["file"]).name == "churn_90d-20260301T000000.parquet"
 
 

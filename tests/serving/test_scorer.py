@@ -164,6 +164,19 @@ def test_a_past_score_is_that_of_a_history_that_ended_there(
     assert then.scores == now.scores
 
 
+def test_scores_of_what_the_bundle_has_learned_are_told_apart(
+    scores: ScoreList, trained: Trained, company: Project
+) -> None:
+    manifest, label = trained.bundle.manifest, company.recipe("churn_90d").label
+    assert manifest.training.validation_cutoffs is not None
+    learned = manifest.training.validation_cutoffs.last + dt.timedelta(days=label.reach_days)
+    assert manifest.learned_until == learned
+    assert not scores.in_hindsight
+    assert not replace(scores, cutoff=learned).in_hindsight
+    assert replace(scores, cutoff=learned - dt.timedelta(microseconds=1)).in_hindsight
+    assert not replace(scores, cutoff=None).in_hindsight
+
+
 def test_nobody_is_scored_before_the_first_account(history: History, trained: Trained) -> None:
     found = score_history(history, trained.bundle, cutoff=dt.datetime(1990, 1, 1), progress=silent)
     assert found.scores == ()

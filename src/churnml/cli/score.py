@@ -60,6 +60,12 @@ def score(
         found = _scores(there, bundle, as_of, table, bar)
     for item in found.stale:
         console.warn(str(item))
+    if found.in_hindsight:
+        console.warn(
+            f"the bundle learned what was known by {bundle.manifest.learned_until:%Y-%m-%d}, after "
+            "this cutoff: these scores are better than any that could have been had then. What a "
+            "model of that time was worth is measured by `churnml train`."
+        )
     path = _write(found, output or _default(there, name, found))
     if as_json:
         console.emit(_document(found, path, top))
@@ -191,6 +197,7 @@ def _document(found: ScoreList, path: Path, top: int) -> dict[str, Any]:
         "rows": len(found.scores),
         "accounts": len({item.account_id for item in found.scores}),
         "given": _given(found),
+        "in_hindsight": found.in_hindsight,
         "not_asked": found.not_asked,
         "stale": [item.document() for item in found.stale],
         "tiers": _by_tier(found),

@@ -80,6 +80,12 @@ class ScoreList:
     not_asked: int = 0
     stale: tuple[Stale, ...] = ()
 
+    @property
+    def in_hindsight(self) -> bool:
+        """Whether the bundle learned what came after the cutoff, so that its scores flatter it."""
+        learned = self.bundle.manifest.learned_until
+        return self.cutoff is not None and learned is not None and self.cutoff < learned
+
     def table(self) -> pa.Table:
         """The scores as one table.
 

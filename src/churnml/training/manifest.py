@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import math
 from collections.abc import Mapping
@@ -136,6 +137,12 @@ class Manifest(FrozenModel):
     training: TrainingRecord
     metrics: dict[str, MetricRecord]
     files: dict[str, str]
+
+    @property
+    def learned_until(self) -> dt.datetime | None:
+        """When the last label that it learned from was known, UTC; none without times."""
+        last = self.training.validation_cutoffs
+        return None if last is None else last.last + dt.timedelta(days=self.label.reach_days)
 
 
 def describe(
