@@ -84,6 +84,32 @@ def test_calibration_line_recovers_what_was_done_to_the_scores() -> None:
     assert found["calibration_intercept"].value == pytest.approx(-0.5, abs=0.02)
 
 
+def test_a_calibration_line_is_found_however_timid_the_scores() -> None:
+    """The slope of scores that are a hundredth of the truth is a hundred."""
+    generator = np.random.default_rng(1)
+    margin = generator.normal(-2, 1, size=4000)
+    label = (generator.random(4000) < 1 / (1 + np.exp(-margin))).astype(int)
+    names = ("calibration_slope", "calibration_intercept")
+    found = [
+        evaluate(label, 1 / (1 + np.exp(-k * margin)), np.arange(4000), metrics=names, draws=20)
+        for k in (1, 0.01)
+    ]
+    bold, timid = (item.metrics for item in found)
+    line, hundred = bold["calibration_slope"], timid["calibration_slope"]
+    assert hundred.value == pytest.approx(100 * line.value, rel=1e-6)
+    assert hundred.low == pytest.approx(100 * line.low, rel=1e-6)
+    assert timid["calibration_intercept"].value == pytest.approx(
+        bold["calibration_intercept"].value, abs=1e-6
+    )
+
+
+def test_scores_that_part_the_classes_have_no_calibration_line() -> None:
+    """The steeper the likelier, without end."""
+    found = values([0, 0, 0, 1, 1], [0.1, 0.2, 0.3, 0.6, 0.7], "calibration_slope", "auc")
+    assert math.isnan(found["calibration_slope"])
+    assert found["auc"] == 1
+
+
 def test_scores_without_spread_have_no_calibration_line() -> None:
     found = values(LABEL, [0.4] * 10, "calibration_slope", "auc")
     assert math.isnan(found["calibration_slope"])

@@ -26,6 +26,8 @@ Ints = npt.NDArray[np.int64]
 TOP_SHARE = 0.1
 _BINS = 10
 _CELLS = 2_000_000  # weights held at once
+_STEPS = 40  # of Newton's method; a line that exists is found in ten
+_ALIKE = 1e-9  # log-odds
 
 
 @dataclass(frozen=True)
@@ -198,25 +200,45 @@ def _intercept(sample: _Sample, weight: Floats) -> Floats:
 
 
 def _recalibration(sample: _Sample, weight: Floats) -> Floats:
-    """Fit label ~ intercept + slope · log-odds to each draw, by Newton's method."""
+    """Fit label ~ intercept + slope · log-odds to each draw, by Newton's method.
+
+    A draw that the scores part without an error, or of one class, has no such line: nan.
+    """
     chance = _inside(sample.score)
-    x = np.log(chance) - np.log1p(-chance)
-    coefficients = np.tile([0.0, 1.0], (weight.shape[0], 1))
-    for _ in range(25):
-        fitted = 1 / (1 + np.exp(-(coefficients[:, :1] + coefficients[:, 1:] * x)))
-        error = weight * (sample.label - fitted)
-        spread = weight * (fitted * (1 - fitted))
+    log_odds = np.log(chance) - np.log1p(-chance)
+    centre, spread = log_odds.mean(), log_odds.std()
+    if spread < _ALIKE:
+        return np.full((weight.shape[0], 2), np.nan)
+    # In units of their own spread the slope is of the order of one, however timid the scores.
+    x = (log_odds - centre) / spread
+    found, settled = _fitted(x, sample.label, weight)
+    slope = found[:, 1] / spread
+    line = np.column_stack([found[:, 0] - slope * centre, slope])
+    return np.where(settled[:, None], line, np.nan)
+
+
+def _fitted(x: Floats, label: Floats, weight: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Fit label ~ a + b · x to each draw; tell a and b, and of which draws they came to rest."""
+    mean = _ratio(weight @ label, weight.sum(axis=1))
+    mean = np.where((mean > 0) & (mean < 1), mean, np.nan)
+    line = np.column_stack([np.log(mean) - np.log1p(-mean), np.zeros_like(mean)])
+    step = np.full_like(line, np.inf)
+    for _ in range(_STEPS):
+        with np.errstate(over="ignore"):  # to infinity, and so to a chance of 0
+            fitted = 1 / (1 + np.exp(-(line[:, :1] + line[:, 1:] * x)))
+        error = weight * (label - fitted)
+        information = weight * (fitted * (1 - fitted))
         g0, g1 = error.sum(axis=1), error @ x
-        h0, h1, h2 = spread.sum(axis=1), spread @ x, spread @ (x * x)
+        h0, h1, h2 = information.sum(axis=1), information @ x, information @ (x * x)
         determinant = h0 * h2 - h1 * h1
         determinant = np.where(determinant > 1e-9 * h0 * h2, determinant, np.nan)
         step = np.column_stack([h2 * g0 - h1 * g1, h0 * g1 - h1 * g0]) / determinant[:, None]
-        # A step of one keeps Newton from overshooting where scores are far too sure.
+        # A step of one keeps Newton from overshooting where classes lie far apart.
         step = np.clip(step, -1, 1)
-        coefficients = coefficients + step
+        line = line + step
         if not np.any(np.abs(step) > 1e-8):
             break
-    return coefficients
+    return line, (np.abs(step) <= 1e-6).all(axis=1)
 
 
 Metric = Callable[[_Sample, Floats], Floats]
