@@ -64,6 +64,22 @@ def test_a_folder_of_parquet_is_read_in_place_with_its_partitions(folder: Path) 
     ]
 
 
+@pytest.mark.parametrize("naive", [pa.timestamp("us"), pa.timestamp("ns"), pa.date32()])
+def test_files_that_differ_in_whether_times_have_a_zone_are_refused(
+    folder: Path, naive: pa.DataType
+) -> None:
+    zoned = pa.timestamp("us", "UTC")
+    for name, kind in {"a": naive, "b": zoned, "c": zoned}.items():
+        (folder / "times").mkdir(exist_ok=True)
+        table = pa.table({"at": pa.array([0], pa.int64()).cast(pa.timestamp("us")).cast(kind)})
+        pq.write_table(table, folder / "times" / f"{name}.parquet")
+
+    assert len(rows(folder, files=("times/b.parquet", "times/c.parquet"))[0]) == 2
+    why = r"column 'at' has a zone in times/b\.parquet and none in times/a\.parquet"
+    with pytest.raises(SourceError, match=why):
+        rows(folder, files="times")
+
+
 def test_a_folder_of_csv_is_read_with_its_partitions_and_bad_lines(folder: Path) -> None:
     found, malformed = rows(folder, files="csv")
 

@@ -153,7 +153,12 @@ class Opener:
             extract = self._described(table, f"read_parquet({literal(into)})", origin, copied=True)
             return Extract(extract.relation, extract.columns, origin, True, (malformed,), count)
         self.note(origin)
-        return self._described(table, _parquet(files, labels, self.base), origin, copied=False)
+        relation = _parquet(files, labels, self.base)
+        extract = self._described(table, relation, origin, copied=False)
+        times = [name for name, kind in extract.columns.items() if kind.startswith("TIMESTAMP")]
+        if times and len(files) > 1:
+            _check_zones(table, dict(zip(labels, files, strict=True)), times)
+        return extract
 
     def _described(self, table: str, relation: str, origin: str, *, copied: bool) -> Extract:
         rows = run(self.connection, table, f"DESCRIBE SELECT * FROM {relation}").fetchall()
@@ -260,6 +265,27 @@ def _parquet(files: Sequence[Path], labels: Sequence[str], base: Path) -> str:
         f"FROM read_parquet([{paths}], union_by_name = true, filename = true, "
         f"file_row_number = true, hive_partitioning = {hive}, hive_types_autocast = false))"
     )
+
+
+def _check_zones(table: str, files: Mapping[str, Path], columns: Sequence[str]) -> None:
+    """Refuse times with and without zone in one column: DuckDB would take either for the other."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    first: dict[tuple[str, bool], str] = {}
+    for label, path in files.items():
+        for field in pq.read_schema(path):
+            if field.name in columns and pa.types.is_temporal(field.type):
+                zoned = getattr(field.type, "tz", None) is not None
+                first.setdefault((field.name, zoned), label)
+    for name in columns:
+        zoned_in, naive_in = first.get((name, True)), first.get((name, False))
+        if zoned_in is not None and naive_in is not None:
+            raise SourceError(
+                f"tables.{table}.files: column {name!r} has a zone in {zoned_in} and none in "
+                f"{naive_in}. Write both alike, or name them in `files = {{ a = …, b = … }}` and "
+                f"give the zone in `sql`: timezone('Europe/Berlin', {name})."
+            )
 
 
 def _check_unique(table: str, names: Sequence[str]) -> None:
