@@ -63,7 +63,9 @@ def _show(trained: Trained, name: str) -> None:
         out.print(line, soft_wrap=True)
     out.print(_figures(trained))
     if len(tested.by_cutoff) > 1:
+        out.print()
         out.print(_by_cutoff(tested))
+        out.print()
     if any(parted.purged for parted in tested.splits):
         purged = ", ".join(f"{parted.purged:,}" for parted in tested.splits)
         out.print(

@@ -36,7 +36,7 @@ from churnml.history.freshness import Stale, stale
 from churnml.history.ingestion import ingest, is_current
 from churnml.history.store import workplace
 from churnml.history.tables import ACCOUNT_ID
-from churnml.labels import ColumnLabel, label, label_column
+from churnml.labels import ColumnLabel, Labels, label, label_column
 from churnml.labels.arrival import arrival
 from churnml.locks import locked
 from churnml.project import Project
@@ -163,13 +163,36 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
     path = project.training / f"{recipe.name}.parquet"
     silent = stale_tables(history, catalogue, history.observed_until)
     old = [item.document() for item in silent]
+    made = _earlier(path, fingerprints, old)
+    if made is None:
+        progress("labels", 0.0)
+        labels = label(history, recipe.label, recipe.cutoffs)
+        table = _built(project, history, catalogue, labels, fingerprints, path, progress)
+        late = arrival(history, recipe.label)
+        sheet = {
+            "table": fingerprints.table,
+            "code": _code(),
+            "recipe": recipe.name,
+            "given": list(recipe.label.given),
+            "stale": old,
+            "arrival": {**asdict(late), "too_late": late.too_late},
+            **data_sheet(table, catalogue, dropped=labels.dropped, omissions=omissions),
+        }
+        _write_sheet(path.with_suffix(".json"), sheet)
+        made = _Made(table, MappingProxyType(sheet))
     known = known_rules(catalogue, history.contracts)
-    earlier = _earlier(path, fingerprints, old)
-    if earlier is not None:
-        return Prepared(earlier.table, catalogue, known, earlier.sheet, path)
-    progress("labels", 0.0)
-    labels = label(history, recipe.label, recipe.cutoffs)
-    late = arrival(history, recipe.label)
+    return Prepared(made.table, catalogue, known, made.sheet, path)
+
+
+def _built(
+    project: Project,
+    history: History,
+    catalogue: Catalogue,
+    labels: Labels,
+    fingerprints: Fingerprints,
+    path: Path,
+    progress: Progress,
+) -> TrainingTable:
     table = build_table(
         history,
         catalogue,
@@ -183,17 +206,7 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
     except DataError:
         path.unlink()  # it bears the name of a history that it may not be made from
         raise
-    sheet = {
-        "table": fingerprints.table,
-        "code": _code(),
-        "recipe": recipe.name,
-        "given": list(recipe.label.given),
-        "stale": old,
-        "arrival": {**asdict(late), "too_late": late.too_late},
-        **data_sheet(table, catalogue, dropped=labels.dropped, omissions=omissions),
-    }
-    _write_sheet(path.with_suffix(".json"), sheet)
-    return Prepared(table, catalogue, known, MappingProxyType(sheet), path)
+    return table
 
 
 def stale_tables(history: History, catalogue: Catalogue, cutoff: dt.datetime) -> tuple[Stale, ...]:
@@ -220,12 +233,12 @@ def stale_tables(history: History, catalogue: Catalogue, cutoff: dt.datetime) ->
 
 
 @dataclass(frozen=True)
-class _Earlier:
+class _Made:
     table: TrainingTable
     sheet: Mapping[str, Any]
 
 
-def _earlier(path: Path, wanted: Fingerprints, old: list[dict[str, Any]]) -> _Earlier | None:
+def _earlier(path: Path, wanted: Fingerprints, old: list[dict[str, Any]]) -> _Made | None:
     """Take up a table that is there already, if it and its sheet are what would be built now."""
     try:
         sheet = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
@@ -236,7 +249,7 @@ def _earlier(path: Path, wanted: Fingerprints, old: list[dict[str, Any]]) -> _Ea
         return None  # missing or damaged, which building it anew mends
     if table.fingerprints != wanted:
         return None
-    return _Earlier(table, MappingProxyType(sheet))
+    return _Made(table, MappingProxyType(sheet))
 
 
 def _write_sheet(path: Path, sheet: Mapping[str, Any]) -> None:
