@@ -239,30 +239,31 @@ class Stream:
         return places.at_cutoff(counts)
 
     def _sightings(self, measure: Measure) -> _Sightings:
-        cells, column = self.cells, self.cells.column(measure)
-        there = column > 0
-        if cells.levels and cells.levels[-1] == NULL_LEVEL:
-            there &= cells.level != len(cells.levels) - 1
-        chosen = np.arange(len(column))[cells.of_levels(measure.levels)]
-        chosen = chosen[there[chosen]]
-        account, value = self._values(chosen)
-        segment, known = cells.segment[chosen], cells.known[chosen]
-        place = segment // MASK_BITS * len(account) + value
-        bits = column[chosen]
-        if measure.cell is not Cell.SEEN:
-            bits = np.int64(1) << (segment % MASK_BITS)
+        cells, bits = self.cells, self._segment_bits(measure)
+        account, value = self._values()
+        place = cells.segment // MASK_BITS * len(account) + value
         blocks = -(-self.places.n_segments // MASK_BITS)
         masks = np.zeros((blocks, len(account)), dtype=np.int64)
-        late = known > segment
-        np.bitwise_or.at(masks.reshape(-1), place[~late], bits[~late])
-        late_from = np.searchsorted(self.places.ends(), known[late], side="right")
+        in_time, late = self._parted(measure)
+        np.bitwise_or.at(masks.reshape(-1), place[in_time], bits[in_time])
+        late_from = np.searchsorted(self.places.ends(), cells.known[late], side="right")
         return _Sightings(account, masks, place[late], bits[late], late_from)
 
-    def _values(self, chosen: NDArray[np.intp]) -> tuple[Whole, Whole]:
+    def _segment_bits(self, measure: Measure) -> Whole:
+        """Give each cell the bits of the segments in which it saw its value, 0 for no value."""
+        cells, column = self.cells, self.cells.column(measure)
+        bits = column
+        if measure.cell is not Cell.SEEN:
+            bits = np.where(column > 0, np.int64(1) << (cells.segment % MASK_BITS), 0)
+        if cells.levels and cells.levels[-1] == NULL_LEVEL:
+            bits = np.where(cells.level == len(cells.levels) - 1, 0, bits)
+        return bits
+
+    def _values(self) -> tuple[Whole, Whole]:
         """Number the values of all accounts: the account of each, and which one each cell has."""
         cells, levels = self.cells, max(len(self.cells.levels), 1)
-        value = cells.account[chosen] * levels + cells.level[chosen]
-        if self.places.n_accounts * levels <= len(chosen):  # as good as all of them are there
+        value = cells.account * levels + cells.level
+        if self.places.n_accounts * levels <= len(value):  # as good as all of them are there
             return np.arange(self.places.n_accounts * levels) // levels, value
         distinct, number = np.unique(value, return_inverse=True)
         return distinct // levels, number
