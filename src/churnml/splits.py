@@ -1,11 +1,13 @@
-"""Which rows a model is fitted on, calibrated on and tested on, such that the future stays unseen.
+"""Which rows a model learns from and which it is tested on, such that the future stays unseen.
 
 A split rolls forward in time::
 
-    fit ──────────┤ purged ├─ validation ─┤ purged ├─ test
-                  └ label windows close ┘ └ label windows close ┘
+    learn ────────────────┤ purged ├─ test
+                          └ label windows close ┘
 
 A row may teach only when its label was known at the first cutoff of the rows it is judged by.
+What stops, weighs and calibrates the model is found among the rows to learn from, by folds of
+accounts: see `churnml.training.ensemble`.
 """
 
 from __future__ import annotations
@@ -42,18 +44,13 @@ class Splits(FrozenModel):
     test_at : tuple of date
         Instead: the cutoffs to test on. Give them where figures shall stay comparable while history
         grows, or with others'. Of months, their first days.
-    validation_cutoffs : int
-        How many cutoffs (or months) before each test stop the boosting and fit the calibrator. More
-        steadies both, and takes rows from the fit.
-    test_share, validation_share : float
-        For flat tables without times: the shares of accounts held out by a hash of their id.
+    test_share : float
+        For flat tables without times: the share of accounts held out by a hash of their id.
     """
 
     test_cutoffs: int = Field(default=3, ge=1, le=120)
     test_at: tuple[dt.date, ...] = ()
-    validation_cutoffs: int = Field(default=3, ge=1, le=120)
     test_share: float = Field(default=0.2, gt=0, lt=1)
-    validation_share: float = Field(default=0.2, gt=0, lt=1)
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
@@ -68,20 +65,19 @@ class Split:
 
     Parameters
     ----------
-    fit, validation, test : ndarray of int
+    learn, test : ndarray of int
         Positions of rows.
     unseen : ndarray (n_test,), bool
-        Whether a test row's account is in neither of the other two.
+        Whether a test row's account is not among those to learn from.
     purged : int
         Earlier rows left out because their label was not yet known.
     test_from : datetime or None
-        The first instant of the test, UTC; None where there is no test or no time.
+        The first instant of the test, UTC; None where there is no time.
     out_of_time : bool
         Whether the test lies after everything learnt. A random holdout is kinder than life.
     """
 
-    fit: Rows
-    validation: Rows
+    learn: Rows
     test: Rows
     unseen: npt.NDArray[np.bool_]
     purged: int
@@ -146,52 +142,19 @@ def split(frame: pa.Table, spec: Splits, label: LabelSpec, cutoffs: Cutoffs) -> 
                 f"test_at = {spec.test_at[0]}: rows of a flat table without times have no cutoffs. "
                 "Name the column of times under [label], or set test_share."
             )
-        return (_holdout(frame, spec.test_share, spec.validation_share),)
+        return (_holdout(frame, spec.test_share),)
     times, origins = _times(frame, label, cutoffs)
     distinct = np.unique(origins)
     tests = _tests(distinct, spec)
-    found = [_rolling(frame, times, origins, test, spec, label) for test in tests]
+    found = [_rolling(frame, times, origins, test, label) for test in tests]
     parted = tuple(item for item in found if item is not None)
     asked = len(tests) if spec.test_at else spec.test_cutoffs
     if len(parted) < asked:
         raise LabelError(
             f"{_counted(len(distinct), 'cutoff')} can give {_counted(len(parted), 'test')}, but "
-            f"{_asked(spec)}: before a test, validation takes "
-            f"{_counted(spec.validation_cutoffs, 'cutoff')}, and a label takes "
-            f"{_counted(label.reach_days, 'day')} to be known, before each of the two. Use more "
-            "history, a shorter horizon, fewer or later tests, or fewer validation_cutoffs."
-        )
-    return parted
-
-
-def final(frame: pa.Table, spec: Splits, label: LabelSpec, cutoffs: Cutoffs) -> Split:
-    """Part a table for the model that is put to use: nothing is held back for a test.
-
-    Parameters
-    ----------
-    frame, spec, label, cutoffs
-        As for `split`.
-
-    Returns
-    -------
-    Split
-        Its test is empty.
-
-    Raises
-    ------
-    LabelError
-        If there are too few cutoffs or accounts.
-    """
-    if "cutoff" not in frame.column_names:
-        return _holdout(frame, 0.0, spec.validation_share)
-    times, origins = _times(frame, label, cutoffs)
-    parted = _rolling(frame, times, origins, None, spec, label)
-    if parted is None:
-        raise LabelError(
-            f"{_counted(len(np.unique(origins)), 'cutoff')} cannot give a model: validation takes "
-            f"{_counted(spec.validation_cutoffs, 'cutoff')}, and the rows to fit must lie "
-            f"{_counted(label.reach_days, 'day')} before. Use more history, a shorter horizon, or "
-            "fewer validation_cutoffs."
+            f"{_asked(spec)}: before a test there must be rows to learn from, and a label takes "
+            f"{_counted(label.reach_days, 'day')} to be known. Use more history, a shorter "
+            "horizon, or fewer or later tests."
         )
     return parted
 
@@ -231,50 +194,34 @@ def _counted(number: int, what: str) -> str:
 
 
 def _rolling(
-    frame: pa.Table,
-    times: Times,
-    origins: Times,
-    test: np.datetime64 | None,
-    spec: Splits,
-    label: LabelSpec,
+    frame: pa.Table, times: Times, origins: Times, test: np.datetime64, label: LabelSpec
 ) -> Split | None:
-    """Part rows around one test; None where nothing is left to fit or to validate on."""
+    """Part rows around one test; None where nothing is left to learn from."""
     closed = times + np.timedelta64(label.reach_days, "D")
-    taught = np.ones(times.size, dtype=bool)
-    if test is not None:  # a label that is known at once is no row of the test's own
-        taught = (closed <= test) & (origins < test)
-    steps = np.unique(origins[taught])
-    if steps.size <= spec.validation_cutoffs:
+    # A label that is known at once is no row of the test's own.
+    learn = (closed <= test) & (origins < test)
+    if not learn.any():
         return None
-    first = steps[-spec.validation_cutoffs]
-    validation = taught & (origins >= first)
-    fit = taught & (closed <= first) & (origins < first)
-    if not fit.any():
-        return None
-    earlier = int((origins < test).sum()) if test is not None else times.size
     return _part(
         frame,
-        fit,
-        validation,
-        origins == test if test is not None else np.zeros(times.size, dtype=bool),
-        purged=earlier - int(fit.sum()) - int(validation.sum()),
-        test_from=cast(dt.datetime, test.item()) if test is not None else None,
+        learn,
+        origins == test,
+        purged=int((origins < test).sum()) - int(learn.sum()),
+        test_from=cast(dt.datetime, test.item()),
         out_of_time=True,
     )
 
 
-def _holdout(frame: pa.Table, test_share: float, validation_share: float) -> Split:
+def _holdout(frame: pa.Table, share: float) -> Split:
     """Part accounts by a hash of their id, the same way whatever else is in the table."""
     place = np.array([_place(name) for name in frame["account_id"].to_pylist()])
-    test = place < test_share
-    validation = ~test & (place < test_share + (1 - test_share) * validation_share)
-    fit = ~test & ~validation
-    if not (fit.any() and validation.any() and (test.any() or test_share == 0)):
+    test = place < share
+    if test.all() or not test.any():
         raise LabelError(
-            f"{frame.num_rows} rows are too few to hold out {test_share:.0%} for a test and "
-            f"{validation_share:.0%} of the rest for validation. Bring more accounts."
+            f"{_counted(frame.num_rows, 'row')} cannot be parted into {share:.0%} to test on and "
+            "the rest to learn from. Bring more accounts."
         )
-    return _part(frame, fit, validation, test, purged=0, test_from=None, out_of_time=False)
+    return _part(frame, ~test, test, purged=0, test_from=None, out_of_time=False)
 
 
 def _place(account: str) -> float:
@@ -285,8 +232,7 @@ def _place(account: str) -> float:
 
 def _part(
     frame: pa.Table,
-    fit: npt.NDArray[np.bool_],
-    validation: npt.NDArray[np.bool_],
+    learn: npt.NDArray[np.bool_],
     test: npt.NDArray[np.bool_],
     *,
     purged: int,
@@ -294,10 +240,9 @@ def _part(
     out_of_time: bool,
 ) -> Split:
     accounts = np.asarray(frame["account_id"].to_pylist(), dtype=object)
-    seen = set(accounts[fit | validation])
+    seen = set(accounts[learn])
     return Split(
-        fit=np.flatnonzero(fit),
-        validation=np.flatnonzero(validation),
+        learn=np.flatnonzero(learn),
         test=np.flatnonzero(test),
         unseen=np.array([name not in seen for name in accounts[test]], dtype=bool),
         purged=purged,

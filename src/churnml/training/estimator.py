@@ -1,8 +1,8 @@
-"""The model: LightGBM on encoded features, stopped and calibrated on a later slice of time."""
+"""The model: a mix of LightGBM members on encoded features, calibrated on what they had not seen."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -14,19 +14,20 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from churnml.errors import ChurnMLError, TrainingError
+from churnml.history.tables import ACCOUNT_ID
 from churnml.splits import Span, span
 from churnml.training.calibration import Calibrator, fit_platt, probability
 from churnml.training.encoding import Encoding
+from churnml.training.ensemble import Ensemble, Problem, race
+from churnml.training.folds import account_folds
+from churnml.training.merging import cut
 
 if TYPE_CHECKING:
     from churnml.features.table import TrainingTable
-    from churnml.splits import Split
     from churnml.training.recipes import CalibrationSpec, ModelSpec
 
 Floats = npt.NDArray[np.float64]
-
-# The keys of a recipe's [model] that are ours to read and not LightGBM's.
-_OURS = {"max_rounds", "early_stopping_rounds", "monotone"}
+Rows = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class Scores:
     ----------
     margin : ndarray (n,)
         The trees' sum, log-odds before calibration.
+    spread : ndarray (n,)
+        Standard error of `log_odds` for want of data: how far they would move had other accounts
+        been learnt from.
     log_odds : ndarray (n,)
         Calibrated.
     probability : ndarray (n,)
@@ -48,6 +52,7 @@ class Scores:
     """
 
     margin: Floats
+    spread: Floats
     log_odds: Floats
     probability: Floats
     base: float
@@ -65,17 +70,53 @@ class Model:
     calibrator : Calibrator
         How margins become log-odds.
     text : str
-        The trees, as LightGBM writes them; only those that are used.
+        All trees, as LightGBM writes them, fold by fold.
+    fold_trees : tuple of int
+        How many of them are of each fold's members; see `Ensemble`.
     """
 
     encoding: Encoding
     calibrator: Calibrator
     text: str
+    fold_trees: tuple[int, ...]
 
     @cached_property
     def booster(self) -> lgb.Booster:
-        """The trees, read from `text`."""
+        """All trees."""
         return lgb.Booster(model_str=self.text)
+
+    @cached_property
+    def by_fold(self) -> tuple[lgb.Booster, ...]:
+        """The trees of each fold's members; their margins sum to that of all."""
+        return tuple(lgb.Booster(model_str=text) for text in cut(self.text, self.fold_trees))
+
+    def margins(self, matrix: Floats) -> tuple[Floats, Floats]:
+        """Ask the trees.
+
+        Parameters
+        ----------
+        matrix : ndarray (n, n_features)
+            Encoded rows, at least one.
+
+        Returns
+        -------
+        margin, spread : ndarray (n,)
+            The margin, and its standard error by the jackknife: the members of each fold are a
+            model that was learnt without that fold.
+
+        References
+        ----------
+        Efron and Tibshirani (1993), An introduction to the bootstrap, section 11.5: the
+        delete-d jackknife, here over groups of accounts.
+        """
+        parts = np.stack(
+            [np.asarray(part.predict(matrix, raw_score=True)) for part in self.by_fold]
+        )
+        n_folds = len(parts)
+        without = n_folds * parts  # the margin by each fold's members alone
+        around = without - without.mean(axis=0)
+        spread = np.sqrt((n_folds - 1) / n_folds * np.sum(around**2, axis=0))
+        return parts.sum(axis=0), spread
 
     def score(
         self,
@@ -105,15 +146,15 @@ class Model:
         if matrix.shape[0] == 0:
             nothing = np.empty(0)
             shares = np.empty((0, matrix.shape[1])) if contributions else None
-            return Scores(nothing, nothing, nothing, float("nan"), shares)
-        margin = np.asarray(self.booster.predict(matrix, raw_score=True))
-        log_odds = self.calibrator.log_odds(margin)
+            return Scores(nothing, nothing, nothing, nothing, float("nan"), shares)
+        margin, spread = self.margins(matrix)
+        log_odds, spread = self.calibrator.log_odds(margin), self.calibrator.slope * spread
         base, shares = float("nan"), None
         if contributions:
             values = np.asarray(self.booster.predict(matrix, pred_contrib=True))
             shares = self.calibrator.slope * values[:, :-1]
             base = float(self.calibrator.slope * values[0, -1] + self.calibrator.intercept)
-        return Scores(margin, log_odds, probability(log_odds), base, shares)
+        return Scores(margin, spread, log_odds, probability(log_odds), base, shares)
 
 
 @dataclass(frozen=True)
@@ -124,43 +165,50 @@ class FittedModel:
     ----------
     model : Model
         What scores.
-    rounds : int
-        Trees kept by early stopping.
+    ensemble : Ensemble
+        What it is mixed of, and its margins of the rows learnt from by members that had not seen
+        them.
     parameters : mapping of str to value
-        What LightGBM was given.
-    fit_rows, validation_rows : int
-        Rows it learnt from, and rows that stopped and calibrated it.
-    fit_cutoffs, validation_cutoffs : Span or None
+        What LightGBM was given, beside the shapes.
+    rows, accounts, churned : int
+        What it learnt from: rows, their accounts, and the rows that churned.
+    cutoffs : Span or None
         The times of those rows; none for a flat table without times.
     """
 
     model: Model
-    rounds: int
+    ensemble: Ensemble
     parameters: Mapping[str, Any]
-    fit_rows: int
-    validation_rows: int
-    fit_cutoffs: Span | None
-    validation_cutoffs: Span | None
+    rows: int
+    accounts: int
+    churned: int
+    cutoffs: Span | None
 
 
 def fit(
-    table: TrainingTable, split: Split, spec: ModelSpec, calibration: CalibrationSpec
+    table: TrainingTable,
+    rows: Rows,
+    spec: ModelSpec,
+    calibration: CalibrationSpec,
+    told: Callable[[float], None] = lambda share: None,
 ) -> FittedModel:
-    """Fit, stop and calibrate a model.
+    """Fit, mix and calibrate a model.
 
-    Category codes come from the rows to fit alone. Classes keep their natural balance. The same
-    table, split and parameters give the same trees, whatever the number of threads.
+    Category codes come from the rows to learn from alone. Classes keep their natural balance. The
+    same rows and parameters give the same trees, whatever the number of threads.
 
     Parameters
     ----------
     table : TrainingTable
         Features and labels.
-    split : Split
-        Which rows to fit on and which to validate on.
+    rows : ndarray of int
+        Which of its rows to learn from.
     spec : ModelSpec
         Parameters.
     calibration : CalibrationSpec
         How margins become probabilities.
+    told : callable, optional
+        Told the share of the work that is done.
 
     Returns
     -------
@@ -170,57 +218,51 @@ def fit(
     Raises
     ------
     TrainingError
-        If a class is missing on either side, or a feature cannot be read.
+        If there are too few who churned or too few who did not, or a feature cannot be read.
     """
-    used = {"rows to fit": split.fit, "validation rows": split.validation}
-    frames = {what: table.frame.take(pa.array(rows)) for what, rows in used.items()}
-    labels = {what: _labels(frame, what) for what, frame in frames.items()}
-    fitting, judging = used
-    encoding = Encoding.learn(frames[fitting], table.features, table.categorical)
+    frame = table.frame.take(pa.array(rows))
+    label = np.asarray(frame["label"], dtype=np.float64)
+    accounts = np.asarray(frame[ACCOUNT_ID].to_pylist(), dtype=object)
+    n_folds = _n_folds(accounts, label, spec.folds)
+    encoding = Encoding.learn(frame, table.features, table.categorical)
     parameters = _parameters(table, encoding, spec)
-    names = [f"f{position}" for position in range(len(encoding.features))]
-    learnt = lgb.Dataset(
-        encoding.matrix(frames[fitting]),
-        label=labels[fitting],
-        feature_name=names,  # LightGBM refuses [ ] : , in names; ours stay in the encoding
-        categorical_feature=list(encoding.categorical),
-        params=parameters,
+    problem = Problem(
+        matrix=encoding.matrix(frame),
+        label=label,
+        fold=account_folds(accounts, label, n_folds, spec.seed),
+        categorical=encoding.categorical,
+        fixed=MappingProxyType(parameters),
+        max_rounds=spec.max_rounds,
+        patience=spec.early_stopping_rounds,
     )
-    matrix = encoding.matrix(frames[judging])
-    booster = lgb.train(
-        parameters,
-        learnt,
-        num_boost_round=spec.max_rounds,
-        valid_sets=[learnt.create_valid(matrix, label=labels[judging])],
-        callbacks=[lgb.early_stopping(spec.early_stopping_rounds, verbose=False)],
-    )
-    text = booster.model_to_string(num_iteration=booster.best_iteration)
-    margin = np.asarray(lgb.Booster(model_str=text).predict(matrix, raw_score=True))
+    ensemble = race(problem, spec.candidates(), most=spec.most_shapes, seed=spec.seed, told=told)
     platt = calibration.method == "platt"
+    calibrator = fit_platt(ensemble.held_out, label) if platt else Calibrator()
     return FittedModel(
-        model=Model(encoding, fit_platt(margin, labels[judging]) if platt else Calibrator(), text),
-        rounds=booster.best_iteration,
+        model=Model(encoding, calibrator, ensemble.text, ensemble.fold_trees),
+        ensemble=ensemble,
         parameters=MappingProxyType(parameters),
-        fit_rows=split.fit.size,
-        validation_rows=split.validation.size,
-        fit_cutoffs=span(frames[fitting]),
-        validation_cutoffs=span(frames[judging]),
+        rows=rows.size,
+        accounts=np.unique(accounts).size,
+        churned=int(label.sum()),
+        cutoffs=span(frame),
     )
 
 
-def _labels(frame: pa.Table, what: str) -> Floats:
-    labels = np.asarray(frame["label"], dtype=np.float64)
-    churned = int(labels.sum())
-    if not 0 < churned < labels.size:
+def _n_folds(accounts: npt.NDArray[np.object_], label: Floats, wanted: int) -> int:
+    """Take as many folds as give each of them accounts of both outcomes."""
+    churned = set(accounts[label == 1])
+    stayed = set(accounts) - churned
+    possible = min(wanted, len(churned), len(stayed))
+    if possible < 2:
         raise TrainingError(
-            f"{churned} of {labels.size} {what} churned; a model needs some who did and some who "
-            "did not. Use more history, a longer horizon, or other splits."
+            f"of the accounts to learn from {len(churned)} churned and {len(stayed)} did not; a "
+            "model needs at least two of each. Use more history, a longer horizon, or other splits."
         )
-    return labels
+    return possible
 
 
 def _parameters(table: TrainingTable, encoding: Encoding, spec: ModelSpec) -> dict[str, Any]:
-    own = {key: value for key, value in spec.model_dump().items() if key not in _OURS}
     # On a category a constraint aborts the process, where nothing can catch it.
     signs = [
         table.monotone.get(name, 0) if spec.monotone and name not in encoding.codes else 0
@@ -230,7 +272,8 @@ def _parameters(table: TrainingTable, encoding: Encoding, spec: ModelSpec) -> di
     return {
         "objective": "binary",
         "metric": "binary_logloss",
-        **own,
+        "max_bin": spec.max_bin,
+        "num_threads": spec.num_threads,
         **constraints,
         "deterministic": True,
         "force_row_wise": True,

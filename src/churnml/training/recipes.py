@@ -8,9 +8,10 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from churnml.config import FrozenModel, parse, read_toml
-from churnml.errors import ConfigError
+from churnml.errors import ConfigError, nearest
 from churnml.labels import ColumnLabel, Cutoffs, LabelSpec
 from churnml.splits import Splits
+from churnml.training.shapes import SHAPES, Shape
 
 # The rule of thumb that a model has to beat: whoever has not been seen for longest leaves first.
 BASELINE = "days_since_use"
@@ -42,34 +43,26 @@ class FeatureChoice(FrozenModel):
 
 
 class ModelSpec(FrozenModel):
-    """Parameters of LightGBM, under its own names, with defaults for small and noisy tables.
-
-    Churn tables have thousands of rows rather than millions and a faint signal: small trees, a low
-    rate and much sampling generalise best there. Class weights are not offered: they would ruin
-    the probabilities, and gain nothing in rank.
+    """How the model is made.
 
     Parameters
     ----------
-    learning_rate : float
-        Step of each tree; smaller is slower and a little better.
-    num_leaves : int
-        Leaves of a tree. Raise it with the number of rows.
-    max_depth : int
-        Bound on depth; -1 for none.
-    min_data_in_leaf : int
-        Rows that a leaf must hold. Raise it where the model learns single accounts by heart.
-    feature_fraction, bagging_fraction : float
-        Shares of features and of rows that a tree sees.
-    bagging_freq : int
-        After how many trees the rows are drawn anew; 0 never draws.
-    lambda_l1, lambda_l2, min_gain_to_split, path_smooth : float
-        Further brakes on the trees.
+    shapes : tuple of str
+        Kinds of trees to try; see `churnml.training.shapes`. One alone is taken without trial.
+    own_shapes : tuple of Shape
+        Further kinds, as tables ``[[model.own_shapes]]``: a team's own, or what tuning found.
+    most_shapes : int
+        How many kinds may be mixed. More are a little better, and slower to fit and to score.
+    folds : int
+        Parts into which accounts are dealt. Each kind gives a member for each part, learnt from
+        the others: more parts leave more to learn from, and take longer.
+    max_rounds : int
+        Most trees of a member.
+    early_stopping_rounds : int
+        Stop when so many trees have not bettered the part that was left out; the best number is
+        kept.
     max_bin : int
         Steps into which a feature's values are cut.
-    max_rounds : int
-        Most trees.
-    early_stopping_rounds : int
-        Stop when so many trees have not bettered the validation rows; the best number is kept.
     monotone : bool
         Whether the directions that the catalogue declares safe bind the model.
     seed : int
@@ -78,23 +71,36 @@ class ModelSpec(FrozenModel):
         Threads; 0 for all cores. The model is the same for any number.
     """
 
-    learning_rate: float = Field(default=0.05, gt=0, le=1)
-    num_leaves: int = Field(default=15, ge=2, le=4096)
-    max_depth: int = Field(default=-1, ge=-1, le=64)
-    min_data_in_leaf: int = Field(default=30, ge=1)
-    feature_fraction: float = Field(default=0.7, gt=0, le=1)
-    bagging_fraction: float = Field(default=0.7, gt=0, le=1)
-    bagging_freq: int = Field(default=1, ge=0)
-    lambda_l1: float = Field(default=0.0, ge=0)
-    lambda_l2: float = Field(default=0.0, ge=0)
-    min_gain_to_split: float = Field(default=0.0, ge=0)
-    path_smooth: float = Field(default=0.0, ge=0)
-    max_bin: int = Field(default=255, ge=2, le=65535)
+    shapes: tuple[str, ...] = tuple(SHAPES)
+    own_shapes: tuple[Shape, ...] = ()
+    most_shapes: int = Field(default=3, ge=1, le=20)
+    folds: int = Field(default=5, ge=2, le=50)
     max_rounds: int = Field(default=2000, ge=1, le=100_000)
-    early_stopping_rounds: int = Field(default=100, ge=1)
+    early_stopping_rounds: int = Field(default=50, ge=1)
+    max_bin: int = Field(default=255, ge=2, le=65535)
     monotone: bool = True
     seed: int = Field(default=0, ge=0, le=2**31 - 1)
     num_threads: int = Field(default=0, ge=0, le=1024)
+
+    @model_validator(mode="after")
+    def _shapes_are_known(self) -> Self:
+        unknown = [name for name in self.shapes if name not in SHAPES]
+        if unknown:
+            raise ValueError(
+                f"no shape {unknown[0]!r}; there are {', '.join(SHAPES)}."
+                f"{nearest(unknown[0], SHAPES)}"
+            )
+        names = [shape.name for shape in self.candidates()]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice or not names:
+            raise ValueError(
+                f"shapes named twice: {', '.join(twice)}" if twice else "name at least one shape"
+            )
+        return self
+
+    def candidates(self) -> tuple[Shape, ...]:
+        """All shapes to try."""
+        return (*(SHAPES[name] for name in self.shapes), *self.own_shapes)
 
 
 class CalibrationSpec(FrozenModel):
@@ -103,7 +109,8 @@ class CalibrationSpec(FrozenModel):
     Parameters
     ----------
     method : "platt" or "none"
-        ``platt`` fits slope and intercept of the log-odds on the validation rows; ``none`` takes
+        ``platt`` fits slope and intercept of the log-odds on the margins of members that had not
+        seen the rows; ``none`` takes
         the model's own log-odds.
     """
 

@@ -1,0 +1,231 @@
+"""The ensemble: shapes raced on the same folds, and the mix of them that judges unseen rows best.
+
+Each shape gives one member for each fold, learnt from the other folds and stopped when the fold
+itself gets no better. So every row has a margin from members that never saw its account; by those
+margins shapes are dropped and weighted, and later the calibrator is fitted. The mix is a weighted
+sum of LightGBM models, and so one LightGBM model.
+
+References
+----------
+Breiman (1996), Bagging predictors. Machine Learning 24, 123-140.
+Caruana, Niculescu-Mizil, Crew and Ksikes (2004), Ensemble selection from libraries of models.
+ICML 21.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+import numpy.typing as npt
+
+from churnml.training.merging import merge
+from churnml.training.shapes import Shape
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Told = Callable[[float], None]
+
+STEPS = 50  # rounds of the greedy choice: weights are multiples of a fiftieth
+LEAST_WEIGHT = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What the members learn from.
+
+    Parameters
+    ----------
+    matrix : ndarray (n, n_features)
+        Encoded features.
+    label : ndarray (n,)
+        0 or 1.
+    fold : ndarray of int (n,)
+        Each row's fold, from 0; rows of an account share theirs.
+    categorical : tuple of int
+        Positions of the features that are categories.
+    fixed : mapping of str to value
+        Parameters of LightGBM that all shapes share.
+    max_rounds, patience : int
+        Most trees of a member, and how many that do not better its fold end it.
+    """
+
+    matrix: Floats
+    label: Floats
+    fold: Ints
+    categorical: tuple[int, ...]
+    fixed: Mapping[str, Any]
+    max_rounds: int
+    patience: int
+
+    @property
+    def n_folds(self) -> int:
+        """How many folds there are."""
+        return int(self.fold.max()) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Ensemble:
+    """A mix of members, as one model.
+
+    Parameters
+    ----------
+    text : str
+        All trees, fold by fold, LightGBM's text; its margin is the mix's.
+    fold_trees : tuple of int
+        How many of the trees, in their order, are of each fold's members.
+    weights : mapping of str to float
+        What each shape counts; they sum to 1.
+    losses : mapping of str to float
+        Log loss of each shape that was tried, on rows its members had not seen: of all folds, or
+        of the first alone where it was dropped after that.
+    held_out : ndarray (n,)
+        Margin of each row by the members that never saw its account.
+    """
+
+    text: str
+    fold_trees: tuple[int, ...]
+    weights: Mapping[str, float]
+    losses: Mapping[str, float]
+    held_out: Floats
+
+
+@dataclass
+class _Runner:
+    """A shape in the race: its members so far, and what they say of their folds."""
+
+    shape: Shape
+    held_out: Floats
+    texts: list[str] = field(default_factory=list)
+
+
+def race(
+    problem: Problem, shapes: Sequence[Shape], *, most: int, seed: int, told: Told
+) -> Ensemble:
+    """Try shapes, keep those that help, and mix them.
+
+    All shapes run the first fold; the best `most` of them run the others.
+
+    Parameters
+    ----------
+    problem : Problem
+        What to learn from.
+    shapes : sequence of Shape
+        What to try, at least one.
+    most : int
+        How many may be in the mix.
+    seed : int
+        Fixes all chance.
+    told : callable
+        Told the share of the work that is done.
+    """
+    runners = [_Runner(shape, np.zeros(problem.label.size)) for shape in shapes]
+    kept = min(most, len(runners))
+    total = len(runners) + kept * (problem.n_folds - 1)
+    done = 0
+
+    def run(runner: _Runner, fold: int) -> None:
+        nonlocal done
+        told(done / total)
+        _grow(problem, runner, fold, seed + fold)
+        done += 1
+
+    for runner in runners:
+        run(runner, 0)
+    first = problem.fold == 0
+    losses = {r.shape.name: log_loss(r.held_out[first], problem.label[first]) for r in runners}
+    finalists = sorted(runners, key=lambda runner: losses[runner.shape.name])[:kept]
+    for runner in finalists:
+        for fold in range(1, problem.n_folds):
+            run(runner, fold)
+        losses[runner.shape.name] = log_loss(runner.held_out, problem.label)
+    margins = np.stack([runner.held_out for runner in finalists])
+    return _mixed(finalists, greedy_weights(margins, problem.label), losses)
+
+
+def greedy_weights(margins: Floats, label: Floats) -> Floats:
+    """Weigh models by adding, again and again, whichever lowers the log loss of the mean most.
+
+    Parameters
+    ----------
+    margins : ndarray (n_models, n)
+        Log-odds of rows that the models were not fitted on.
+    label : ndarray (n,)
+        0 or 1.
+
+    Returns
+    -------
+    ndarray (n_models,)
+        They sum to 1; none lies between 0 and `LEAST_WEIGHT`.
+
+    References
+    ----------
+    Caruana et al. (2004), section 2: selection with replacement.
+    """
+    total, counts = np.zeros(label.size), np.zeros(len(margins))
+    best, weights = np.inf, counts
+    for size in range(1, STEPS + 1):
+        found = [log_loss((total + margin) / size, label) for margin in margins]
+        choice = int(np.argmin(found))
+        total += margins[choice]
+        counts[choice] += 1
+        if found[choice] < best - 1e-9:
+            best, weights = found[choice], counts / size
+    weights = np.where(weights < LEAST_WEIGHT, 0.0, weights)
+    return np.asarray(weights / weights.sum())
+
+
+def log_loss(margin: Floats, label: Floats) -> float:
+    """Mean log loss of log-odds (n,) on labels (n,)."""
+    return float(np.mean(np.logaddexp(0.0, margin) - label * margin))
+
+
+def _grow(problem: Problem, runner: _Runner, fold: int, seed: int) -> None:
+    """Fit a shape's member for a fold: on the others, stopped by the fold itself."""
+    inside = np.flatnonzero(problem.fold != fold)
+    outside = np.flatnonzero(problem.fold == fold)
+    parameters = {
+        **runner.shape.model_dump(exclude={"name"}),
+        **problem.fixed,
+        "bagging_freq": 1,
+        "seed": seed,
+    }
+    names = [f"f{position}" for position in range(problem.matrix.shape[1])]
+    learnt = lgb.Dataset(
+        problem.matrix[inside],
+        label=problem.label[inside],
+        feature_name=names,  # LightGBM refuses [ ] : , in names; ours stay in the encoding
+        categorical_feature=list(problem.categorical),
+        params=parameters,
+    )
+    judged = problem.matrix[outside]
+    booster = lgb.train(
+        parameters,
+        learnt,
+        num_boost_round=problem.max_rounds,
+        valid_sets=[learnt.create_valid(judged, label=problem.label[outside])],
+        callbacks=[lgb.early_stopping(problem.patience, verbose=False)],
+    )
+    text = booster.model_to_string(num_iteration=booster.best_iteration)
+    runner.texts.append(text)
+    runner.held_out[outside] = lgb.Booster(model_str=text).predict(judged, raw_score=True)
+
+
+def _mixed(runners: Sequence[_Runner], weights: Floats, losses: Mapping[str, float]) -> Ensemble:
+    chosen = [(r, w) for r, w in zip(runners, weights, strict=True) if w > 0]
+    n_folds = len(runners[0].texts)
+    parts = [(r.texts[fold], w / n_folds) for fold in range(n_folds) for r, w in chosen]
+    sizes = [lgb.Booster(model_str=text).num_trees() for text, _ in parts]
+    return Ensemble(
+        text=merge(parts),
+        fold_trees=tuple(
+            sum(sizes[begin : begin + len(chosen)]) for begin in range(0, len(sizes), len(chosen))
+        ),
+        weights=MappingProxyType({r.shape.name: float(w) for r, w in chosen}),
+        losses=MappingProxyType(dict(losses)),
+        held_out=np.asarray(sum(w * r.held_out for r, w in chosen)),
+    )

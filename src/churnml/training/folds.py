@@ -1,0 +1,48 @@
+"""Folds: accounts dealt into parts, so that each row can be judged by a model that never saw it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.intp]
+
+
+def account_folds(
+    accounts: npt.NDArray[np.object_], label: npt.NDArray[np.float64], n_folds: int, seed: int
+) -> Ints:
+    """Deal accounts into folds, those who churned and those who did not each evenly.
+
+    All rows of an account are in one fold: rows of one account resemble each other, and a model
+    judged on some of them after it saw the others would be judged too well. The order of the rows
+    makes no difference.
+
+    Parameters
+    ----------
+    accounts : ndarray of str (n,)
+        Each row's account.
+    label : ndarray (n,)
+        0 or 1. An account counts as churned if any of its rows does.
+    n_folds : int
+        How many folds.
+    seed : int
+        Deals otherwise.
+
+    Returns
+    -------
+    ndarray of int (n,)
+        Each row's fold, from 0.
+    """
+    names, of_row = np.unique(accounts, return_inverse=True)
+    churned = np.zeros(names.size, dtype=bool)
+    np.logical_or.at(churned, of_row, label == 1)
+    place = np.array(
+        [hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8] for name in names], dtype="S8"
+    )
+    fold = np.empty(names.size, dtype=np.intp)
+    order = np.lexsort((place, churned))
+    # One deal through both classes: where one ends within a round, the other goes on with the next.
+    fold[order] = np.arange(names.size) % n_folds
+    return fold[of_row]
