@@ -188,7 +188,7 @@ def _row(words: str, values: list[str]) -> str:
 
 def _taught(tested: Tested) -> str:
     (part,) = tested.splits
-    return f"{part.fit.size:,} / {part.validation.size:,}"
+    return f"{part.learn.size:,}"
 
 
 def _churned(found: Evaluation) -> str:

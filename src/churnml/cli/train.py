@@ -108,12 +108,12 @@ def _rows(trained: Trained, name: str) -> Iterator[str]:
 
 
 def _taught(trained: Trained) -> str:
-    """Tell which rows the final model learned from, and which stopped and calibrated it."""
+    """Tell which rows the final model learned from, and what it is made of."""
     taught = trained.bundle.manifest.training
-    fit, validation = _when(taught.fit_cutoffs), _when(taught.validation_cutoffs)
+    mix = ", ".join(f"{name} {weight:.0%}" for name, weight in taught.mix.items())
     return (
-        f"The bundle learned from {taught.fit_rows:,} rows{fit}, stopped and calibrated on "
-        f"{taught.validation_rows:,}{validation}."
+        f"The bundle learned from {taught.rows:,} rows of {taught.accounts:,} accounts"
+        f"{_when(taught.cutoffs)}. Its {sum(trained.bundle.manifest.fold_trees):,} trees: {mix}."
     )
 
 
@@ -181,7 +181,7 @@ def _document(trained: Trained) -> dict[str, Any]:
         "out_of_time": tested.out_of_time,
         "taught": trained.bundle.manifest.training.model_dump(
             mode="json",
-            include={"fit_rows", "fit_cutoffs", "validation_rows", "validation_cutoffs"},
+            include={"rows", "accounts", "churned", "cutoffs", "mix", "losses"},
         ),
         "splits": [_split(parted) for parted in tested.splits],
         "tested": _evaluation(tested.evaluation),
@@ -230,8 +230,7 @@ def _number(value: float) -> float | None:
 def _split(parted: Split) -> dict[str, Any]:
     return {
         "test_from": parted.test_from.isoformat() if parted.test_from is not None else None,
-        "fit": len(parted.fit),
-        "validation": len(parted.validation),
+        "learn": len(parted.learn),
         "test": len(parted.test),
         "purged": parted.purged,
     }

@@ -190,7 +190,8 @@ def load(folder: Path) -> Bundle:
         ),
     )
     calibrator = Calibrator(**manifest.calibrator.model_dump())
-    model = Model(encoding, calibrator, _trees(folder / MODEL, contents[MODEL], len(kinds)))
+    text = _trees(folder / MODEL, contents[MODEL], len(kinds), sum(manifest.fold_trees))
+    model = Model(encoding, calibrator, text, manifest.fold_trees)
     path = folder / GOLDEN
     try:
         replay(model, parse(Golden, json.loads(contents[GOLDEN]), path))
@@ -199,10 +200,10 @@ def load(folder: Path) -> Bundle:
     return Bundle(folder, hashlib.sha256(raw).hexdigest(), manifest, model, catalogue)
 
 
-def _trees(path: Path, content: bytes, n_features: int) -> str:
+def _trees(path: Path, content: bytes, n_features: int, n_trees: int) -> str:
     try:
         text = content.decode("ascii")
-        check(text, n_features)
+        check(text, n_features, n_trees)
     except (UnicodeError, BundleError) as error:
         raise BundleError(f"{path}: {error}") from error
     return text

@@ -32,7 +32,7 @@ class Calibrator:
     intercept : float
         Log-odds.
     guarded : bool
-        Whether the validation rows spoke against any positive slope, or said nothing of it: the
+        Whether the rows to calibrate on spoke against any positive slope, or said nothing of it: the
         model then carries no signal worth the name, and the least slope keeps its order.
     """
 
@@ -78,8 +78,8 @@ def fit_platt(margin: Floats, label: Floats) -> Calibrator:
     churned = int(label.sum())
     if not 0 < churned < label.size:
         raise TrainingError(
-            f"{churned} of {label.size} validation rows churned; calibration needs some of both. "
-            "Use more validation_cutoffs, or a longer horizon."
+            f"{churned} of {label.size} rows to calibrate on churned; it takes some of both. Use "
+            "more history, or a longer horizon."
         )
     if not np.isfinite(margin).all():
         raise TrainingError("the model's margins are not finite numbers.")

@@ -7,7 +7,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import lightgbm as lgb
 from pydantic import Field
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from churnml.training.estimator import FittedModel
     from churnml.training.recipes import Recipe
 
-FORMAT = 2
+FORMAT = 3
 
 
 class FeatureRecord(FrozenModel):
@@ -74,10 +74,14 @@ class TrainingRecord(FrozenModel):
     fingerprints : dict of str to str
         Of data, catalogue and recipe.
     parameters : dict
-        What LightGBM was given.
-    rounds, fit_rows, validation_rows : int
-        Trees kept, rows learnt from, rows that stopped and calibrated.
-    fit_cutoffs, validation_cutoffs : Span or None
+        What LightGBM was given, beside the shapes.
+    mix : dict of str to float
+        What each shape of trees counts; see `churnml.training.ensemble`.
+    losses : dict of str to float
+        Log loss of each shape that was tried, on rows its members had not seen.
+    rows, accounts, churned : int
+        What it learnt from: rows, their accounts, and the rows that churned.
+    cutoffs : Span or None
         The times of those rows; none for a flat table without times.
     lightgbm, churnml : str
         Versions.
@@ -85,11 +89,12 @@ class TrainingRecord(FrozenModel):
 
     fingerprints: dict[str, str]
     parameters: dict[str, Any]
-    rounds: int
-    fit_rows: int
-    validation_rows: int
-    fit_cutoffs: Span | None
-    validation_cutoffs: Span | None
+    mix: dict[str, float]
+    losses: dict[str, float]
+    rows: int
+    accounts: int
+    churned: int
+    cutoffs: Span | None
     lightgbm: str
     churnml: str
 
@@ -109,6 +114,8 @@ class Manifest(FrozenModel):
         At which instants it learnt to.
     features : tuple of FeatureRecord
         In the model's order.
+    fold_trees : tuple of int
+        How many trees, in the order of the file, are of each fold's members.
     calibrator : CalibratorRecord
         How margins become log-odds.
     tiers : RiskTiers
@@ -125,11 +132,12 @@ class Manifest(FrozenModel):
         SHA-256 of every other file.
     """
 
-    format: Literal[2]
+    format: Literal[3]
     name: str
     label: LabelSpec
     cutoffs: Cutoffs
     features: tuple[FeatureRecord, ...]
+    fold_trees: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=2)
     calibrator: CalibratorRecord
     tiers: RiskTiers
     catalogue: dict[str, Any]
@@ -141,7 +149,7 @@ class Manifest(FrozenModel):
     @property
     def learned_until(self) -> dt.datetime | None:
         """When the last label that it learned from was known, UTC; none without times."""
-        last = self.training.validation_cutoffs
+        last = self.training.cutoffs
         return None if last is None else last.last + dt.timedelta(days=self.label.reach_days)
 
 
@@ -179,6 +187,7 @@ def describe(
             }
             for name, kind in encoding.kinds.items()
         ],
+        "fold_trees": list(fitted.model.fold_trees),
         "calibrator": asdict(fitted.model.calibrator),
         "tiers": tiers.model_dump(mode="json"),
         "catalogue": to_snapshot(catalogue) if catalogue is not None else {},
@@ -186,11 +195,12 @@ def describe(
         "training": {
             "fingerprints": asdict(table.fingerprints),
             "parameters": dict(fitted.parameters),
-            "rounds": fitted.rounds,
-            "fit_rows": fitted.fit_rows,
-            "validation_rows": fitted.validation_rows,
-            "fit_cutoffs": _span(fitted.fit_cutoffs),
-            "validation_cutoffs": _span(fitted.validation_cutoffs),
+            "mix": dict(fitted.ensemble.weights),
+            "losses": dict(fitted.ensemble.losses),
+            "rows": fitted.rows,
+            "accounts": fitted.accounts,
+            "churned": fitted.churned,
+            "cutoffs": _span(fitted.cutoffs),
             "lightgbm": lgb.__version__,
             "churnml": churnml.__version__,
         },

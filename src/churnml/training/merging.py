@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 _END = "end of trees\n\npandas_categorical:null\n"
 
@@ -20,9 +20,9 @@ def merge(parts: Sequence[tuple[str, float]]) -> str:
     str
         A model whose margin is the weighted sum of theirs, its trees in the order of `parts`.
     """
-    head = parts[0][0].split("\nTree=0\n", 1)[0].split("\ntree_sizes=", 1)[0]
-    trees = [_scaled(tree, weight) for text, weight in parts for tree in _trees(text)]
-    return _assemble(head, trees)
+    taken = [(_taken(text), weight) for text, weight in parts]
+    trees = [_scaled(tree, weight) for (_, found), weight in taken for tree in found]
+    return _assemble(taken[0][0][0], trees)
 
 
 def cut(text: str, counts: Sequence[int]) -> tuple[str, ...]:
@@ -40,8 +40,7 @@ def cut(text: str, counts: Sequence[int]) -> tuple[str, ...]:
     tuple of str
         One model a run; their margins sum to the margin of `text`.
     """
-    head = text.split("\nTree=0\n", 1)[0].split("\ntree_sizes=", 1)[0]
-    trees = list(_trees(text))
+    head, trees = _taken(text)
     runs, begin = [], 0
     for count in counts:
         runs.append(_assemble(head, trees[begin : begin + count]))
@@ -49,11 +48,15 @@ def cut(text: str, counts: Sequence[int]) -> tuple[str, ...]:
     return tuple(runs)
 
 
-def _trees(text: str) -> Iterator[str]:
-    """Give each tree's lines, without its number."""
-    body = text.split("\nTree=0\n", 1)[1].split("end of trees\n", 1)[0]
-    for block in ("Tree=0\n" + body).split("Tree=")[1:]:
-        yield block.split("\n", 1)[1]
+def _taken(text: str) -> tuple[str, list[str]]:
+    """Take a model apart: its header, and each tree's lines without its number."""
+    header, body = text.split("\n\nTree=0\n", 1)
+    head, sizes = header.rsplit("\ntree_sizes=", 1)
+    body, begin, trees = "Tree=0\n" + body, 0, []
+    for size in map(int, sizes.split()):
+        trees.append(body[begin : begin + size].split("\n", 1)[1])
+        begin += size
+    return head, trees
 
 
 def _scaled(tree: str, weight: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal, Self
 
@@ -97,6 +98,15 @@ class ModelSpec(FrozenModel):
                 f"shapes named twice: {', '.join(twice)}" if twice else "name at least one shape"
             )
         return self
+
+    def only(self, names: Collection[str]) -> Self:
+        """Leave the choice among shapes to these."""
+        return self.model_copy(
+            update={
+                "shapes": tuple(name for name in self.shapes if name in names),
+                "own_shapes": tuple(shape for shape in self.own_shapes if shape.name in names),
+            }
+        )
 
     def candidates(self) -> tuple[Shape, ...]:
         """All shapes to try."""

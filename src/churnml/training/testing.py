@@ -104,10 +104,15 @@ def test(table: TrainingTable, recipe: Recipe, progress: Progress) -> Tested:
     """
     baseline = _baseline(table, recipe)
     splits = split(table.frame, recipe.splits, recipe.label, recipe.cutoffs)
-    parts = []
+    parts, spec = [], recipe.model
     for number, parted in enumerate(splits):
-        progress("rolling tests", number / len(splits))
-        model = fit(table, parted, recipe.model, recipe.calibration).model
+
+        def told(share: float, done: int = number) -> None:
+            progress("rolling tests", (done + share) / len(splits))
+
+        fitted = fit(table, parted.learn, spec, recipe.calibration, told)
+        # What the first test's rows chose, none of the later ones need try again.
+        spec, model = spec.only(fitted.ensemble.weights), fitted.model
         rows = table.frame.take(pa.array(parted.test))
         kept = [name for name in (ACCOUNT_ID, "cutoff", "label") if name in rows.column_names]
         scores = model.score(rows)

@@ -114,7 +114,7 @@ def record(
         If the store cannot be written; the bundle stays.
     """
     metrics = {
-        "rounds": float(fitted.rounds),
+        "trees": float(sum(fitted.model.fold_trees)),
         "test_rows": float(tested.evaluation.rows),
         "test_accounts": float(tested.evaluation.accounts),
         "test_positives": float(tested.evaluation.positives),
@@ -131,8 +131,10 @@ def record(
         name=bundle.id[:12],
         parameters={
             **recipe.model_dump(mode="json", exclude={"name", "doc"}),
-            "fit_rows": fitted.fit_rows,
-            "validation_rows": fitted.validation_rows,
+            "mix": dict(fitted.ensemble.weights),
+            "rows": fitted.rows,
+            "accounts": fitted.accounts,
+            "churned": fitted.churned,
         },
         tags={
             **{f"fingerprint.{k}": v for k, v in asdict(prepared.table.fingerprints).items()},

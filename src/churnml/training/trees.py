@@ -24,20 +24,20 @@ _CATEGORY = 1  # bit of decision_type
 Value = TypeVar("Value", int, float)
 
 
-def check(text: str, n_features: int) -> None:
+def check(text: str, n_features: int, n_trees: int) -> None:
     """Check a model's text.
 
     Parameters
     ----------
     text : str
         What LightGBM wrote.
-    n_features : int
-        The features of the bundle.
+    n_features, n_trees : int
+        What the bundle says that it has.
 
     Raises
     ------
     BundleError
-        If it is not a sound binary model over so many features.
+        If it is not a sound binary model of so many trees over so many features.
     """
     try:
         head, begin = _header(text)
@@ -47,7 +47,10 @@ def check(text: str, n_features: int) -> None:
                 f"{n_features}."
             )
         raw = text.encode("ascii")
-        for number, size in enumerate(_many(head["tree_sizes"], int)):
+        sizes = _many(head["tree_sizes"], int)
+        if len(sizes) != n_trees:
+            raise BundleError(f"the model has {len(sizes)} trees and the manifest {n_trees}.")
+        for number, size in enumerate(sizes):
             block = raw[begin : begin + size].decode()
             if size <= 0 or not block.startswith(f"Tree={number}\n"):
                 raise BundleError(f"tree {number} is not where tree_sizes says.")

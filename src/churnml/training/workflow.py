@@ -93,10 +93,14 @@ def train(project: Project, name: str, progress: Progress) -> Trained:
 def _train(project: Project, recipe: Recipe, progress: Progress) -> Trained:
     prepared = prepare(project, recipe, progress)
     tested = test(prepared.table, recipe, progress)
-    progress("final model", 0.0)
     table = prepared.table
-    parted = final(table.frame, recipe.splits, recipe.label, recipe.cutoffs)
-    fitted = fit(table, parted, recipe.model, recipe.calibration)
+    fitted = fit(
+        table,
+        np.arange(table.frame.num_rows),
+        recipe.model,
+        recipe.calibration,
+        lambda share: progress("final model", share),
+    )
     bundle = _write_bundle(project, recipe, prepared, fitted, tested.evaluation)
     progress("tracking", 0.0)
     run = record(project, recipe, prepared, tested, fitted, bundle)
