@@ -32,8 +32,8 @@ class Calibrator:
     intercept : float
         Log-odds.
     guarded : bool
-        Whether the rows to calibrate on spoke against any positive slope, or said nothing of it: the
-        model then carries no signal worth the name, and the least slope keeps its order.
+        Whether the rows to calibrate on spoke against any positive slope, or said nothing of it:
+        the model then carries no signal worth the name, and the least slope keeps its order.
     """
 
     slope: float = 1.0

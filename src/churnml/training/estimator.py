@@ -1,4 +1,4 @@
-"""The model: a mix of LightGBM members on encoded features, calibrated on what they had not seen."""
+"""The model: a mix of LightGBM members on encoded features, calibrated on rows they never saw."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def fit(
     rows: Rows,
     spec: ModelSpec,
     calibration: CalibrationSpec,
-    told: Callable[[float], None] = lambda share: None,
+    told: Callable[[float], None] | None = None,
 ) -> FittedModel:
     """Fit, mix and calibrate a model.
 
@@ -235,7 +235,9 @@ def fit(
         max_rounds=spec.max_rounds,
         patience=spec.early_stopping_rounds,
     )
-    ensemble = race(problem, spec.candidates(), most=spec.most_shapes, seed=spec.seed, told=told)
+    ensemble = race(
+        problem, spec.candidates(), most=spec.most_shapes, seed=spec.seed, told=told or _silent
+    )
     platt = calibration.method == "platt"
     calibrator = fit_platt(ensemble.held_out, label) if platt else Calibrator()
     return FittedModel(
@@ -247,6 +249,10 @@ def fit(
         churned=int(label.sum()),
         cutoffs=span(frame),
     )
+
+
+def _silent(_: float) -> None:
+    """Tell nobody."""
 
 
 def _n_folds(accounts: npt.NDArray[np.object_], label: Floats, wanted: int) -> int:

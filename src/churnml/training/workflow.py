@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from churnml.backtest.metrics import Evaluation
 from churnml.errors import BundleError, ConfigError
 from churnml.history.store import workplace
 from churnml.locks import locked
 from churnml.project import Project
-from churnml.splits import final
 from churnml.training import bundle as bundles
 from churnml.training.bundle import Bundle
 from churnml.training.estimator import FittedModel, fit
@@ -35,8 +36,7 @@ class Trained:
     tested : Tested
         What the recipe is worth out of time.
     bundle : Bundle
-        The final model. It learns from the rows whose label was known at the first cutoff of the
-        latest labelled ones, and is stopped and calibrated on those; its manifest has the times.
+        The final model. It learns from every labelled row; its manifest has their times.
     run : Run
         The tracked run.
     baseline : str
