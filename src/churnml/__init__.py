@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from churnml.project import Project
     from churnml.serving.scorer import score_flat, score_history
     from churnml.training.bundle import Bundle
+    from churnml.training.classifier import ChurnClassifier
     from churnml.training.recipes import Recipe
     from churnml.training.workflow import latest_bundle, train
 
@@ -36,6 +37,7 @@ __all__ = [
     "AsOfView",
     "Bundle",
     "BundleError",
+    "ChurnClassifier",
     "ChurnMLError",
     "ConfigError",
     "DataError",
@@ -74,6 +76,7 @@ _MODULES = {
     "churnml.project": ("Project",),
     "churnml.serving.scorer": ("score_flat", "score_history"),
     "churnml.training.bundle": ("Bundle",),
+    "churnml.training.classifier": ("ChurnClassifier",),
     "churnml.training.recipes": ("Recipe",),
     "churnml.training.workflow": ("latest_bundle", "train"),
 }

@@ -42,8 +42,11 @@ class LabelError(ChurnMLError):
     """A recipe leaves nothing to learn from or nothing to predict."""
 
 
-class TrainingError(ChurnMLError):
-    """A model cannot be fitted to the table it was given."""
+class TrainingError(ChurnMLError, ValueError):
+    """A model cannot be fitted to the table it was given.
+
+    A ValueError too, as scikit-learn expects of its estimators.
+    """
 
 
 class BundleError(ChurnMLError):

@@ -51,6 +51,11 @@ def train(
         trained = run(there, name, bar.share)
     for item in trained.prepared.sheet.get("stale", ()):
         console.warn(item["said"])
+    for column, why in trained.prepared.sheet.get("left_out", {}).items():
+        console.warn(
+            f"column {column!r} is left out: it {why}. Name it under include in [features], with "
+            "all others, to learn from it all the same."
+        )
     if as_json:
         console.emit(_document(trained))
         return

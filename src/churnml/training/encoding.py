@@ -26,6 +26,11 @@ class FeatureKind(StrEnum):
     NUMBER = "number"
     BOOLEAN = "boolean"
     CATEGORY = "category"
+    DATE = "date"
+
+
+# A number may stand in text, as exports write it; blanks are missing.
+_BLANK = ("", "nan", "NaN", "NA", "N/A", "null", "NULL", "None")
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Encoding:
         features : iterable of str
             The columns to use, in order.
         categorical : iterable of str
-            Those that hold strings.
+            Those that hold strings. A column of strings that is not among them must hold numbers.
 
         Raises
         ------
@@ -136,22 +141,46 @@ class Encoding:
         if len(set(names)) != len(names):
             raise error("columns appear twice; name each feature once.")
         out = np.empty((frame.num_rows, len(self.kinds)), dtype=np.float64)
-        for position, (name, kind) in enumerate(self.kinds.items()):
-            out[:, position] = self._column(frame[name], name, kind, error)
+        for position, name in enumerate(self.kinds):
+            out[:, position] = self.column(frame[name], name, error=error)
         return out
 
-    def _column(
-        self, column: pa.ChunkedArray, name: str, kind: FeatureKind, error: type[ChurnMLError]
+    def unseen(self, frame: pa.Table) -> Mapping[str, tuple[str, ...]]:
+        """Tell which categories the model has never seen; they are missing to it.
+
+        Parameters
+        ----------
+        frame : pyarrow.Table
+            Rows that fit the model.
+
+        Returns
+        -------
+        mapping of str to tuple of str
+            The values, by feature; features whose values are all known are not in it.
+        """
+        found = {
+            name: tuple(sorted(set(_text(frame[name]).unique().drop_null().to_pylist()) - {*codes}))
+            for name, codes in self.codes.items()
+            if not pa.types.is_null(frame[name].type)
+        }
+        return MappingProxyType({name: values for name, values in found.items() if values})
+
+    def column(
+        self, column: pa.ChunkedArray, name: str, *, error: type[ChurnMLError] = TrainingError
     ) -> Floats:
-        found = kind_of(column.type)
-        if found is None or (found is FeatureKind.CATEGORY) != (kind is FeatureKind.CATEGORY):
-            if not pa.types.is_null(column.type):
-                raise error(f"feature {name!r} holds {column.type}, but the model knows a {kind}.")
+        """Encode a feature's values (n,); `error` is raised as `matrix` does."""
+        kind = self.kinds[name]
+        if pa.types.is_null(column.type):
             return np.full(len(column), np.nan)
+        found = kind_of(column.type)
+        if found not in _HELD_AS[kind]:
+            raise error(f"feature {name!r} holds {column.type}, but the model knows a {kind}.")
         if kind is FeatureKind.CATEGORY:
             codes = pc.index_in(_text(column), value_set=pa.array(self.codes[name], pa.string()))
             return _floats(codes)
-        values = _floats(column)
+        if kind is FeatureKind.DATE:
+            return _days(column)
+        values = _parsed(column, name, error) if found is FeatureKind.CATEGORY else _floats(column)
         if np.isinf(values).any():
             raise error(
                 f"feature {name!r} is infinite in {int(np.isinf(values).sum())} rows; expected "
@@ -168,14 +197,16 @@ def _kind(frame: pa.Table, name: str, categorical: bool) -> FeatureKind:
     if kind is None and pa.types.is_null(held):
         return FeatureKind.CATEGORY if categorical else FeatureKind.NUMBER
     if kind is None:
-        remedy = " Turn it into days before the cutoff." if pa.types.is_temporal(held) else ""
         raise TrainingError(
-            f"feature {name!r} holds {held}, which a model cannot read; expected numbers, booleans "
-            f"or strings.{remedy} Or name it under exclude in [features]."
+            f"feature {name!r} holds {held}, which a model cannot read; expected numbers, "
+            "booleans, strings or dates. Turn it into one of these, or name it under exclude in "
+            "[features]."
         )
-    if categorical is not (kind is FeatureKind.CATEGORY):
-        said = "declared" if categorical else "not declared"
-        raise TrainingError(f"feature {name!r} holds {held}, but is {said} as a category.")
+    if categorical and kind is not FeatureKind.CATEGORY:
+        raise TrainingError(f"feature {name!r} holds {held}, but is declared as a category.")
+    if kind is FeatureKind.CATEGORY and not categorical:
+        _parsed(frame[name], name, TrainingError)
+        return FeatureKind.NUMBER
     return kind
 
 
@@ -189,7 +220,51 @@ def kind_of(held: pa.DataType) -> FeatureKind | None:
         return FeatureKind.BOOLEAN
     if pa.types.is_integer(held) or pa.types.is_floating(held) or pa.types.is_decimal(held):
         return FeatureKind.NUMBER
+    if pa.types.is_date(held) or pa.types.is_timestamp(held):
+        return FeatureKind.DATE
     return None
+
+
+_HELD_AS: Mapping[FeatureKind, frozenset[FeatureKind]] = MappingProxyType(
+    {
+        FeatureKind.CATEGORY: frozenset({FeatureKind.CATEGORY}),
+        FeatureKind.DATE: frozenset({FeatureKind.DATE}),
+        **dict.fromkeys(
+            (FeatureKind.NUMBER, FeatureKind.BOOLEAN),
+            frozenset({FeatureKind.NUMBER, FeatureKind.BOOLEAN, FeatureKind.CATEGORY}),
+        ),
+    }
+)
+
+
+def is_number_text(column: pa.ChunkedArray) -> bool:
+    """Tell whether a column of strings holds nothing but numbers and blanks, and any number."""
+    numbers = _numbers(column)
+    return numbers is not None and numbers.null_count < len(numbers)
+
+
+def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Read numbers from text; none where a value is no number."""
+    text = pc.utf8_trim_whitespace(_text(column))
+    blank = pc.is_in(text, value_set=pa.array(_BLANK))
+    try:
+        return pc.if_else(blank, pa.scalar(None, pa.string()), text).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+
+
+def _parsed(column: pa.ChunkedArray, name: str, error: type[ChurnMLError]) -> Floats:
+    numbers = _numbers(column)
+    if numbers is None:
+        held = ", ".join(repr(value) for value in column.unique().drop_null().to_pylist()[:5])
+        raise error(f"feature {name!r} holds text ({held}), but the model knows a number.")
+    return _floats(numbers)
+
+
+def _days(column: pa.ChunkedArray) -> Floats:
+    """Days since 1970-01-01 UTC; trees only compare, so that the day they count from is nothing."""
+    instants = column.cast(pa.timestamp("us", tz=getattr(column.type, "tz", None)))
+    return _floats(instants.cast(pa.int64())) / 86_400e6
 
 
 def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:

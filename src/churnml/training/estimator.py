@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -221,11 +221,56 @@ def fit(
         If there are too few who churned or too few who did not, or a feature cannot be read.
     """
     frame = table.frame.take(pa.array(rows))
-    label = np.asarray(frame["label"], dtype=np.float64)
-    accounts = np.asarray(frame[ACCOUNT_ID].to_pylist(), dtype=object)
+    return learn(
+        frame,
+        np.asarray(frame["label"], dtype=np.float64),
+        np.asarray(frame[ACCOUNT_ID].to_pylist(), dtype=object),
+        features=table.features,
+        categorical=table.categorical,
+        monotone=table.monotone,
+        spec=spec,
+        calibration=calibration,
+        told=told,
+    )
+
+
+def learn(
+    frame: pa.Table,
+    label: Floats,
+    accounts: npt.NDArray[np.object_],
+    *,
+    features: Sequence[str],
+    categorical: Collection[str],
+    monotone: Mapping[str, int],
+    spec: ModelSpec,
+    calibration: CalibrationSpec,
+    told: Callable[[float], None] | None = None,
+) -> FittedModel:
+    """Fit, mix and calibrate a model on rows of any table.
+
+    Parameters
+    ----------
+    frame : pyarrow.Table
+        Has the features; its ``cutoff``, if any, tells of what times the rows are.
+    label : ndarray (n,)
+        0 or 1.
+    accounts : ndarray of str (n,)
+        Each row's account.
+    features, categorical : sequence of str
+        The columns to learn from, and those of them that are categories.
+    monotone : mapping of str to int
+        Directions that bind the model, where `spec` lets them.
+    spec, calibration, told
+        As for `fit`.
+
+    Raises
+    ------
+    TrainingError
+        As for `fit`.
+    """
     n_folds = _n_folds(accounts, label, spec.folds)
-    encoding = Encoding.learn(frame, table.features, table.categorical)
-    parameters = _parameters(table, encoding, spec)
+    encoding = Encoding.learn(frame, features, categorical)
+    parameters = _parameters(encoding, monotone if spec.monotone else {}, spec)
     problem = Problem(
         matrix=encoding.matrix(frame),
         label=label,
@@ -244,7 +289,7 @@ def fit(
         model=Model(encoding, calibrator, ensemble.text, ensemble.fold_trees),
         ensemble=ensemble,
         parameters=MappingProxyType(parameters),
-        rows=rows.size,
+        rows=label.size,
         accounts=np.unique(accounts).size,
         churned=int(label.sum()),
         cutoffs=span(frame),
@@ -268,11 +313,10 @@ def _n_folds(accounts: npt.NDArray[np.object_], label: Floats, wanted: int) -> i
     return possible
 
 
-def _parameters(table: TrainingTable, encoding: Encoding, spec: ModelSpec) -> dict[str, Any]:
+def _parameters(encoding: Encoding, monotone: Mapping[str, int], spec: ModelSpec) -> dict[str, Any]:
     # On a category a constraint aborts the process, where nothing can catch it.
     signs = [
-        table.monotone.get(name, 0) if spec.monotone and name not in encoding.codes else 0
-        for name in encoding.features
+        monotone.get(name, 0) if name not in encoding.codes else 0 for name in encoding.features
     ]
     constraints = {"monotone_constraints": signs} if any(signs) else {}
     return {

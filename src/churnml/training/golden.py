@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ _TYPES = {
     FeatureKind.NUMBER: pa.float64(),
     FeatureKind.BOOLEAN: pa.bool_(),
     FeatureKind.CATEGORY: pa.string(),
+    FeatureKind.DATE: pa.timestamp("us"),
 }
 
 
@@ -67,7 +69,7 @@ def make(model: Model, frame: pa.Table) -> dict[str, Any]:
     generator = np.random.default_rng(0)
     columns = []
     for name, kind in model.encoding.kinds.items():
-        values = [*_spread(frame[name].cast(_TYPES[kind], safe=False)), None, None]
+        values = [*_spread(_typed(model.encoding, frame, name)), None, None]
         shuffled = generator.permutation(np.array(values, dtype=object)).tolist()
         columns.append([*shuffled, None, UNSEEN if kind is FeatureKind.CATEGORY else None])
     rows = [list(row) for row in zip(*columns, strict=True)]
@@ -110,6 +112,14 @@ def replay(model: Model, golden: Golden) -> None:
             )
 
 
+def _typed(encoding: Encoding, frame: pa.Table, name: str) -> pa.ChunkedArray:
+    """Give a column the plain type of its kind; numbers may stand in text."""
+    kind = encoding.kinds[name]
+    if kind is FeatureKind.NUMBER:
+        return pa.chunked_array([pa.array(encoding.column(frame[name], name), from_pandas=True)])
+    return frame[name].cast(_TYPES[kind], safe=False)
+
+
 def _spread(column: pa.ChunkedArray) -> list[Any]:
     """Take values evenly from the least to the greatest."""
     values = column.drop_null().combine_chunks()
@@ -117,13 +127,20 @@ def _spread(column: pa.ChunkedArray) -> list[Any]:
         return [None] * _ROWS
     ordered = values.take(pc.array_sort_indices(values))
     at = np.linspace(0, len(ordered) - 1, _ROWS).round().astype(np.int64)
-    return list(ordered.take(pa.array(at)).to_pylist())
+    taken = ordered.take(pa.array(at)).to_pylist()
+    return [value.isoformat() if isinstance(value, dt.datetime) else value for value in taken]
 
 
 def _frame(columns: Any, rows: Any, encoding: Encoding) -> pa.Table:
     return pa.table(
         {
-            name: pa.array([row[position] for row in rows], _TYPES[encoding.kinds[name]])
+            name: _column([row[position] for row in rows], encoding.kinds[name])
             for position, name in enumerate(columns)
         }
     )
+
+
+def _column(values: list[Any], kind: FeatureKind) -> pa.Array:
+    if kind is FeatureKind.DATE:
+        return pa.array(values, pa.string()).cast(_TYPES[kind])
+    return pa.array(values, _TYPES[kind])

@@ -40,6 +40,7 @@ from churnml.labels import ColumnLabel, Labels, label, label_column
 from churnml.labels.arrival import arrival
 from churnml.locks import locked
 from churnml.project import Project
+from churnml.training.columns import Columns
 from churnml.training.recipes import FeatureChoice, Recipe
 
 Progress = Callable[[str, float], None]
@@ -326,15 +327,16 @@ def _flat(project: Project, recipe: Recipe, spec: ColumnLabel) -> Prepared:
     path = project.root / spec.file
     rows = plain(flat.read(path, text=[spec.id] if spec.id is not None else []))
     labels = label_column(rows, spec)
-    features = _flat_columns(rows, recipe.features, spec)
     taken = rows.take(labels.table["row"])
+    columns = _flat_columns(taken, recipe.features, spec)
+    features = columns.features
     frame = labels.table.drop_columns(["row"])
     for name in features:
         frame = frame.append_column(name, taken[name])
     table = TrainingTable(
         frame=frame,
         features=features,
-        categorical=tuple(n for n in features if pa.types.is_string(frame[n].type)),
+        categorical=columns.categorical,
         monotone=MappingProxyType({}),
         families=MappingProxyType({name: name for name in features}),
         fingerprints=Fingerprints(
@@ -351,6 +353,7 @@ def _flat(project: Project, recipe: Recipe, spec: ColumnLabel) -> Prepared:
         "churned": int(sum(frame["label"].to_pylist())),
         "dropped": dict(labels.dropped),
         "features": list(features),
+        "left_out": dict(columns.left_out),
     }
     return Prepared(table, None, MappingProxyType({}), MappingProxyType(sheet), None)
 
@@ -372,7 +375,8 @@ def plain(rows: pa.Table) -> pa.Table:
     return rows
 
 
-def _flat_columns(rows: pa.Table, choice: FeatureChoice, spec: ColumnLabel) -> tuple[str, ...]:
+def _flat_columns(rows: pa.Table, choice: FeatureChoice, spec: ColumnLabel) -> Columns:
+    """Choose the columns to learn from; of those that a recipe includes by name, none is judged."""
     for name in (*choice.include, *choice.exclude):
         if name not in rows.column_names:
             raise TrainingError(
@@ -381,16 +385,18 @@ def _flat_columns(rows: pa.Table, choice: FeatureChoice, spec: ColumnLabel) -> t
             )
     reserved = {spec.column, spec.id, spec.time, spec.arr, *choice.exclude}
     names = choice.include or tuple(rows.column_names)
-    features = tuple(name for name in names if name not in reserved)
-    if not features:
+    wanted = tuple(name for name in names if name not in reserved)
+    columns = Columns.choose(rows, wanted, keep=choice.include)
+    if not columns.features:
+        faults = "; ".join(f"{name!r} {why}" for name, why in columns.left_out.items())
         raise TrainingError(
             f"{spec.file}: [features] leave no column to learn from, of: "
-            f"{', '.join(rows.column_names)}."
+            f"{', '.join(rows.column_names)}.{f' Left out: {faults}.' if faults else ''}"
         )
-    clash = sorted(set(features) & set(META))
+    clash = sorted(set(columns.features) & set(META))
     if clash:
         raise TrainingError(
             f"{spec.file}: a feature is called {clash[0]!r}, a name that training tables keep for "
             "themselves. Rename the column, or exclude it under [features]."
         )
-    return features
+    return columns

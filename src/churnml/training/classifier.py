@@ -1,0 +1,355 @@
+"""ChurnClassifier: the model as a scikit-learn estimator, for any flat table."""
+
+from __future__ import annotations
+
+import copyreg
+import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
+
+from churnml.errors import TrainingError
+from churnml.training.columns import Columns
+from churnml.training.estimator import FittedModel, Scores, learn
+from churnml.training.recipes import CalibrationSpec, ModelSpec
+from churnml.training.shapes import SHAPES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+
+
+# Frozen models hold read-only mappings, which pickle does not know by itself; scikit-learn's users
+# send estimators to other processes.
+def _read_only(content: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(content)
+
+
+copyreg.pickle(MappingProxyType, lambda held: (_read_only, (dict(held),)))
+
+
+class ColumnWarning(UserWarning):
+    """Something about a column that changes what a model learns or says."""
+
+
+class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A calibrated mix of LightGBM models for one outcome of two, from a table as it is.
+
+    Columns may hold numbers, numbers written as text, booleans, dates, strings, categories and
+    missing values, as pandas, Arrow or numpy. Identifiers, text that hardly repeats and columns
+    that say nothing are left out, with a warning and in `left_out_`.
+
+    Parameters
+    ----------
+    shapes : tuple of str
+        Kinds of trees to try; see `churnml.training.shapes`. One alone is quicker.
+    most_shapes : int
+        How many kinds may be mixed. More are a little better, and slower.
+    folds : int
+        Parts into which accounts are dealt; each kind gives a member for each part.
+    max_rounds, early_stopping_rounds : int
+        Most trees of a member, and how many that better nothing end it.
+    max_bin : int
+        Steps into which a column's values are cut.
+    monotone : mapping of str to int, optional
+        Columns that may only raise (1) or only lower (−1) the risk. Say so where you know it: a
+        score that falls when usage falls is believed by nobody.
+    calibration : "platt" or "none"
+        How margins become probabilities.
+    random_state : int, RandomState or None
+        Fixes all chance. None is 0: churnml gives the same model twice unless told otherwise.
+    n_jobs : int, optional
+        Threads; None for one, −1 for all. The model is the same for any number.
+
+    Attributes
+    ----------
+    classes_ : ndarray (2,)
+        The outcomes, sorted; the second is the one whose probability is modelled.
+    n_features_in_, feature_names_in_
+        What was given.
+    columns_ : Columns
+        What is learnt from, and what was left out.
+    left_out_ : mapping of str to str
+        Columns that were left out, and why.
+    fitted_ : FittedModel
+        The model and how it came about.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> generator = np.random.default_rng(0)
+    >>> x = generator.normal(size=(400, 2))
+    >>> y = np.where(x[:, 0] + generator.normal(size=400) > 0, "left", "stayed")
+    >>> model = ChurnClassifier(shapes=("small",), folds=3).fit(x, y)
+    >>> model.predict_proba(x).shape
+    (400, 2)
+    """
+
+    def __init__(
+        self,
+        *,
+        shapes: tuple[str, ...] = tuple(SHAPES),
+        most_shapes: int = 3,
+        folds: int = 8,
+        max_rounds: int = 2000,
+        early_stopping_rounds: int = 50,
+        max_bin: int = 255,
+        monotone: Mapping[str, int] | None = None,
+        calibration: str = "platt",
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.shapes = shapes
+        self.most_shapes = most_shapes
+        self.folds = folds
+        self.max_rounds = max_rounds
+        self.early_stopping_rounds = early_stopping_rounds
+        self.max_bin = max_bin
+        self.monotone = monotone
+        self.calibration = calibration
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+
+    def fit(self, X: Any, y: Any, groups: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Learn.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame, pyarrow.Table or array-like (n, n_features)
+            Rows.
+        y : array-like (n,)
+            Two outcomes, of any type; the second in order is the one that is predicted.
+        groups : array-like (n,), optional
+            The account of each row. Give it where accounts have several rows: rows of an account
+            then stay together wherever rows are held out.
+
+        Returns
+        -------
+        ChurnClassifier
+            Itself.
+
+        Raises
+        ------
+        ValueError
+            If there are not two outcomes, too few rows of either, or a column cannot be read; a
+            `TrainingError` where the rows, not the call, are at fault.
+        """
+        table = self._table(X, y=y, reset=True)
+        label = self._label(y, table.num_rows)
+        accounts = _accounts(groups, table.num_rows)
+        columns = Columns.choose(table, table.column_names)
+        for name, why in columns.left_out.items():
+            warnings.warn(f"column {name!r} is left out: it {why}.", ColumnWarning, stacklevel=2)
+        if not columns.features:
+            # Nothing to go by: everyone gets the share of those who left.
+            columns = Columns((table.column_names[0],), (), columns.left_out)
+        self.fitted_: FittedModel = learn(
+            table,
+            label,
+            accounts,
+            features=columns.features,
+            categorical=columns.categorical,
+            monotone=self._signs(table),
+            spec=self._spec(),
+            calibration=CalibrationSpec.model_validate({"method": self.calibration}),
+        )
+        self.columns_ = columns
+        self.left_out_ = columns.left_out
+        return self
+
+    def predict_proba(self, X: Any) -> Floats:  # noqa: N803
+        """Calibrated probabilities of both outcomes.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame, pyarrow.Table or array-like (n, n_features)
+            Rows, with the columns that were learnt from.
+
+        Returns
+        -------
+        ndarray (n, 2)
+            In the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, new, in another place, or of another kind.
+        """
+        positive = self._scores(X).probability
+        return np.column_stack([1.0 - positive, positive])
+
+    def decision_function(self, X: Any) -> Floats:  # noqa: N803
+        """Calibrated log-odds (n,) of the second outcome; raises as `predict_proba` does."""
+        return self._scores(X).log_odds
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:  # noqa: N803
+        """The likelier outcome (n,); raises as `predict_proba` does."""
+        chosen = self.decision_function(X) > 0
+        return np.asarray(self.classes_[chosen.astype(np.intp)])
+
+    def explain(self, X: Any) -> pd.DataFrame:  # noqa: N803
+        """Exact SHAP values of the calibrated log-odds.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame, pyarrow.Table or array-like (n, n_features)
+            Rows.
+
+        Returns
+        -------
+        pandas.DataFrame (n, 1 + n_features)
+            ``base`` and a column for each feature that is learnt from; a row sums to
+            `decision_function`.
+
+        Raises
+        ------
+        ValueError
+            As `predict_proba`.
+        """
+        import pandas as pd
+
+        scores = self._scores(X, contributions=True)
+        assert scores.contributions is not None  # noqa: S101 - asked for above
+        shares = pd.DataFrame(scores.contributions, columns=list(self.columns_.features))
+        shares.insert(0, "base", scores.base, allow_duplicates=True)
+        return shares
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+    def _scores(self, X: Any, *, contributions: bool = False) -> Scores:  # noqa: N803
+        check_is_fitted(self)
+        table = self._table(X, y="no_validation", reset=False)
+        model = self.fitted_.model
+        scores = model.score(table, contributions=contributions)
+        for name, values in model.encoding.unseen(table).items():
+            shown = ", ".join(map(repr, values[:5])) + (", …" if len(values) > 5 else "")
+            warnings.warn(
+                f"column {name!r} holds values that were never learnt from, taken as missing: "
+                f"{shown}.",
+                ColumnWarning,
+                stacklevel=3,
+            )
+        return scores
+
+    def _table(self, X: Any, *, y: Any, reset: bool) -> pa.Table:  # noqa: N803
+        """Read rows of whatever kind as Arrow, having checked their names and number."""
+        if isinstance(X, pa.Table):
+            X = X.to_pandas(types_mapper=_arrow_type)  # noqa: N806
+        if hasattr(X, "columns") and hasattr(X, "dtypes"):
+            validate_data(self, X, y, reset=reset, skip_check_array=True)
+            if len(X) == 0:
+                raise ValueError("X has 0 samples (no rows); a minimum of 1 is required.")
+            return _from_pandas(X)
+        array = check_array(X, dtype=None, ensure_all_finite=False, estimator=self, input_name="X")
+        if array.dtype.kind in "fiub":
+            array = check_array(array, ensure_all_finite="allow-nan", estimator=self)
+        validate_data(self, array, y, reset=reset, skip_check_array=True)
+        columns = [_plain_column(array[:, place]) for place in range(array.shape[1])]
+        return pa.table(dict(zip(self._names(array.shape[1]), columns, strict=True)))
+
+    def _names(self, n_features: int) -> list[str]:
+        names = getattr(self, "feature_names_in_", None)
+        return [f"x{place}" for place in range(n_features)] if names is None else list(names)
+
+    def _label(self, y: Any, n_rows: int) -> Floats:
+        y = column_or_1d(y, warn=True)
+        check_classification_targets(y)
+        if len(y) != n_rows:
+            raise ValueError(f"X has {n_rows} rows and y has {len(y)}.")
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if self.classes_.size != 2:
+            found = ", ".join(map(str, self.classes_[:5]))
+            what = "1 class" if self.classes_.size == 1 else f"{self.classes_.size} classes"
+            raise ValueError(
+                f"y holds {what}: {found}. Only binary classification is supported: expected two, "
+                "those who left and those who stayed."
+            )
+        return codes.astype(np.float64)
+
+    def _signs(self, table: pa.Table) -> Mapping[str, int]:
+        signs = dict(self.monotone or {})
+        unknown = sorted(set(signs) - set(table.column_names))
+        if unknown:
+            raise ValueError(
+                f"monotone names {unknown[0]!r}, which is no column of X: "
+                f"{', '.join(table.column_names[:8])}."
+            )
+        return MappingProxyType(signs)
+
+    def _spec(self) -> ModelSpec:
+        state = self.random_state
+        seed = 0 if state is None else state
+        if not isinstance(seed, int | np.integer):
+            seed = check_random_state(state).randint(2**31 - 1)
+        threads = 1 if self.n_jobs is None else max(self.n_jobs, 0)
+        return ModelSpec(
+            shapes=tuple(self.shapes),
+            most_shapes=self.most_shapes,
+            folds=self.folds,
+            max_rounds=self.max_rounds,
+            early_stopping_rounds=self.early_stopping_rounds,
+            max_bin=self.max_bin,
+            monotone=self.monotone is not None,
+            seed=int(seed),
+            num_threads=threads,
+        )
+
+
+def _accounts(groups: Any, n_rows: int) -> npt.NDArray[np.object_]:
+    if groups is None:
+        return np.array([str(row) for row in range(n_rows)], dtype=object)
+    accounts = np.asarray(groups)
+    if accounts.shape != (n_rows,):
+        raise ValueError(
+            f"groups has shape {accounts.shape}; expected one account a row ({n_rows},)."
+        )
+    return np.array([str(name) for name in accounts], dtype=object)
+
+
+def _arrow_type(held: pa.DataType) -> Any:
+    import pandas as pd
+
+    return pd.ArrowDtype(held)
+
+
+def _from_pandas(frame: Any) -> pa.Table:
+    columns, twice = {}, set()
+    for place, name in enumerate(map(str, frame.columns)):
+        if name in columns:
+            twice.add(name)
+        columns[name] = _plain_column(frame.iloc[:, place], name)
+    if twice:
+        raise TrainingError(f"columns appear twice: {', '.join(sorted(twice))}. Rename one.")
+    return pa.table(columns)
+
+
+def _plain_column(values: Any, name: str = "") -> pa.ChunkedArray:
+    """Read a column as Arrow, its strings plain; of mixed values, text."""
+    try:
+        column = pa.chunked_array([pa.array(values, from_pandas=True)])
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        if any(not isinstance(v, str | int | float | bool | np.generic | None) for v in values):
+            raise TrainingError(
+                f"column {name!r} holds values that are neither numbers, text nor dates: {error}."
+            ) from error
+        texts = [None if v is None or v != v else str(v) for v in values]  # noqa: PLR0124 - nan
+        column = pa.chunked_array([pa.array(texts, pa.string())])
+    held = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if pa.types.is_large_string(held) or pa.types.is_string_view(held):
+        return column.cast(held).cast(pa.string())
+    return column.cast(held)

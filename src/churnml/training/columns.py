@@ -1,0 +1,98 @@
+"""Which columns of a flat table a model can learn from, and as what."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from churnml.training.encoding import FeatureKind, is_number_text, kind_of
+
+# Fewer rows a value than this, and what is learnt of a category is its few rows by heart.
+LEAST_ROWS_A_VALUE = 5
+FEW_VALUES = 20
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What is learnt from a flat table.
+
+    Parameters
+    ----------
+    features : tuple of str
+        The columns to learn from, in the table's order.
+    categorical : tuple of str
+        Those among them that are categories; other text holds numbers.
+    left_out : mapping of str to str
+        The others, and why.
+    """
+
+    features: tuple[str, ...]
+    categorical: tuple[str, ...]
+    left_out: Mapping[str, str]
+
+    @classmethod
+    def choose(
+        cls, table: pa.Table, names: Iterable[str], *, keep: Collection[str] = ()
+    ) -> Columns:
+        """Look at a table's columns.
+
+        Left out are columns that say nothing, whose values are all the same or missing, and those
+        that name rather than describe: identifiers, and text that hardly repeats. A model learns
+        such names by heart, and knows none of those to come.
+
+        Parameters
+        ----------
+        table : pyarrow.Table
+            The rows to learn from.
+        names : iterable of str
+            The columns to look at.
+        keep : collection of str
+            Those to learn from whatever they look like.
+        """
+        kinds: dict[str, FeatureKind] = {}
+        left_out: dict[str, str] = {}
+        for name in names:
+            fault = None if name in keep else _fault(name, table[name])
+            if fault is not None:
+                left_out[name] = fault
+                continue
+            kind = kind_of(table[name].type)
+            if kind is FeatureKind.CATEGORY and is_number_text(table[name]):
+                kind = FeatureKind.NUMBER
+            kinds[name] = kind or FeatureKind.NUMBER
+        return cls(
+            features=tuple(kinds),
+            categorical=tuple(n for n, kind in kinds.items() if kind is FeatureKind.CATEGORY),
+            left_out=MappingProxyType(left_out),
+        )
+
+
+def _fault(name: str, column: pa.ChunkedArray) -> str | None:
+    """Why a column is not to be learnt from; nothing where it may be."""
+    kind = kind_of(column.type)
+    if kind is None and not pa.types.is_null(column.type):
+        return f"holds {column.type}, which a model cannot read"
+    told = len(column) - column.null_count
+    distinct = pc.count_distinct(column, mode="only_valid").as_py() if told else 0
+    if distinct <= 1 and column.null_count in {0, len(column)}:
+        return "holds no value" if not told else "holds one value only"
+    if kind is FeatureKind.CATEGORY and not is_number_text(column):
+        if distinct > FEW_VALUES and told < LEAST_ROWS_A_VALUE * distinct:
+            return f"names rather than describes: {distinct:,} values in {told:,} rows"
+    elif distinct == told > FEW_VALUES and _is_identifier(name, column):
+        return f"identifies: each of {told:,} rows has a number of its own"
+    return None
+
+
+def _is_identifier(name: str, column: pa.ChunkedArray) -> bool:
+    """Whether whole numbers that never repeat count the rows, or are called an identifier."""
+    if not pa.types.is_integer(column.type):
+        return False
+    ends = pc.min_max(column).as_py()
+    counts = ends["max"] - ends["min"] < 2 * len(column)
+    words = name.casefold().replace("_", " ").replace("-", " ")
+    return counts or words.endswith(("id", "number", "key", "code")) or words == "index"
