@@ -100,9 +100,12 @@ def company(tmp_path_factory: pytest.TempPathFactory, mlflow_store: Path) -> Pro
     recipe = folder / "training" / "churn_90d.toml"
     text = recipe.read_text(encoding="utf-8")
     for slow, fast in (
-        ("max_rounds = 2000", "max_rounds = 30\nnum_threads = 1"),
-        ("early_stopping_rounds = 100", "early_stopping_rounds = 15"),
-        ("learning_rate = 0.05", "learning_rate = 0.1"),
+        (
+            'shapes = ["stump", "tiny", "small", "medium", "large", "random", "huge"]',
+            'shapes = ["tiny", "small", "random"]',
+        ),
+        ("most_shapes = 3", "most_shapes = 2"),
+        ("folds = 5 ", "folds = 3\nmax_rounds = 30\nnum_threads = 1 "),
     ):
         assert slow in text
         text = text.replace(slow, fast)

@@ -14,7 +14,16 @@ import pytest
 
 Call = Callable[..., tuple[int, str, str]]
 HEADER = ("id", "months", "plan", "auto", "fee", "left")
-QUICK = "\n[model]\nmax_rounds = 30\nmin_data_in_leaf = 10\nnum_threads = 1\n"
+QUICK = """
+[model]
+shapes = []
+folds = 3
+max_rounds = 30
+num_threads = 1
+[[model.own_shapes]]
+name = "fine"
+min_data_in_leaf = 10
+"""
 
 
 def rows(number: int) -> list[list[str]]:

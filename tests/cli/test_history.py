@@ -56,8 +56,8 @@ def test_training_reports_rows_accounts_and_what_it_left_out(run: Call, acme: Pa
     )
     assert "Rows purged before each test, their label not yet known: " in out
     assert re.search(
-        r"^The bundle learned from [\d,]+ rows of 20\d\d-\d\d-01 to 20\d\d-\d\d-01, "
-        r"stopped and calibrated on [\d,]+ of 20\d\d-\d\d-01 to 20\d\d-\d\d-01\.$",
+        r"^The bundle learned from [\d,]+ rows of [\d,]+ accounts of 20\d\d-\d\d-01 to "
+        r"20\d\d-\d\d-01\. Its [\d,]+ trees: (tiny|small|random) \d+%(, \w+ \d+%)*\.$",
         out,
         re.MULTILINE,
     )
@@ -71,7 +71,7 @@ def test_the_document_of_a_training_is_all_of_stdout(run: Call, acme: Path) -> N
     assert status == 0, err
     assert document["out_of_time"] is True
     assert [set(item) for item in document["splits"]] == [
-        {"test_from", "fit", "validation", "test", "purged"}
+        {"test_from", "learn", "test", "purged"}
     ] * 3
     assert all(item["purged"] > 0 for item in document["splits"])
     assert sum(item["test"] for item in document["splits"]) == document["tested"]["rows"]
@@ -87,10 +87,9 @@ def test_the_document_of_a_training_is_all_of_stdout(run: Call, acme: Path) -> N
     assert document["baseline"]["feature"] == "days_since_use"
     assert 0 < document["baseline"]["auc"] < 1
     taught, rows = document["taught"], document["sheet"]["cutoffs"]
-    assert taught["validation_cutoffs"]["last"] == rows[-1]["cutoff"]
-    assert taught["validation_cutoffs"]["first"] == rows[-3]["cutoff"]
-    assert taught["fit_cutoffs"]["first"] == rows[0]["cutoff"]
-    assert taught["fit_rows"] + taught["validation_rows"] < document["sheet"]["rows"]
+    assert taught["cutoffs"] == {"first": rows[0]["cutoff"], "last": rows[-1]["cutoff"]}
+    assert taught["rows"] == document["sheet"]["rows"]
+    assert set(taught["mix"]) <= set(taught["losses"]) == {"tiny", "small", "random"}
 
 
 def test_scores_are_shown_and_written(run: Call, acme: Path) -> None:
@@ -239,8 +238,9 @@ def own(small_project: Path, mlflow_store: Path, monkeypatch: pytest.MonkeyPatch
     )
     (small_project / "training" / "quiet.toml").write_text(
         '[label]\nkind = "inactivity"\nhorizon_days = 40\nactive_days = 40\n'
-        "[splits]\ntest_cutoffs = 2\nvalidation_cutoffs = 2\n"
-        "[model]\nmax_rounds = 30\nmin_data_in_leaf = 5\nnum_threads = 1\n",
+        "[splits]\ntest_cutoffs = 2\n"
+        "[model]\nshapes = []\nfolds = 2\nmax_rounds = 30\nnum_threads = 1\n"
+        '[[model.own_shapes]]\nname = "fine"\nmin_data_in_leaf = 5\n',
         encoding="utf-8",
     )
     (small_project / "var").mkdir()

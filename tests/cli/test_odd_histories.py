@@ -23,12 +23,15 @@ every = "month"
 {cutoffs}
 [splits]
 test_cutoffs = 1
-validation_cutoffs = 1
 
 [model]
+shapes = []
+folds = 2
 max_rounds = 20
-min_data_in_leaf = 5
 num_threads = 1
+[[model.own_shapes]]
+name = "fine"
+min_data_in_leaf = 5
 """
 SOURCES = """
 observed_until = 2025-12-01T00:00:00Z

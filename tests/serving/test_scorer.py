@@ -22,7 +22,7 @@ from churnml.labels import ColumnLabel, Cutoffs, label_column
 from churnml.project import Project
 from churnml.serving.scorer import read_flat, score_flat, score_history
 from churnml.serving.scores import ScoreList
-from churnml.splits import Splits, final
+from churnml.splits import Splits
 from churnml.training import bundle as bundles
 from churnml.training.bundle import Bundle
 from churnml.training.estimator import fit
@@ -168,8 +168,8 @@ def test_scores_of_what_the_bundle_has_learned_are_told_apart(
     scores: ScoreList, trained: Trained, company: Project
 ) -> None:
     manifest, label = trained.bundle.manifest, company.recipe("churn_90d").label
-    assert manifest.training.validation_cutoffs is not None
-    learned = manifest.training.validation_cutoffs.last + dt.timedelta(days=label.reach_days)
+    assert manifest.training.cutoffs is not None
+    learned = manifest.training.cutoffs.last + dt.timedelta(days=label.reach_days)
     assert manifest.learned_until == learned
     assert not scores.in_hindsight
     assert not replace(scores, cutoff=learned).in_hindsight
@@ -272,8 +272,8 @@ def flat_bundle(tmp_path: Path) -> Bundle:
             horizon_days=10,
             arr="revenue",
         ),
-        splits=Splits(test_cutoffs=1, validation_cutoffs=2),
-        model=ModelSpec(max_rounds=10, num_threads=1),
+        splits=Splits(test_cutoffs=1),
+        model=ModelSpec(shapes=("small",), folds=2, max_rounds=10, num_threads=1),
     )
     rows = flat.read(tmp_path / "t.parquet")
     labels = label_column(rows, recipe.label).table  # type: ignore[arg-type]
@@ -285,9 +285,8 @@ def flat_bundle(tmp_path: Path) -> Bundle:
         families={"seats": "seats"},
         fingerprints=Fingerprints(data="d", catalogue="c", recipe="r"),
     )
-    parted = final(learnt.frame, recipe.splits, recipe.label, recipe.cutoffs)
     tiers = RiskTiers(medium=0.1, high=0.2, critical=0.3)
-    fitted = fit(learnt, parted, recipe.model, recipe.calibration)
+    fitted = fit(learnt, np.arange(400), recipe.model, recipe.calibration)
     return bundles.write(
         tmp_path / "bundle",
         fitted,

@@ -14,9 +14,11 @@ from churnml.features.catalogue import Catalogue
 from churnml.features.entries import Aggregate, Feature, FeatureEntry
 from churnml.features.table import Fingerprints, TrainingTable
 from churnml.labels import Cutoffs, SubscriptionLabel
-from churnml.splits import Split, Splits, final
+from churnml.splits import Split
+from churnml.splits import split as part
 from churnml.training.estimator import FittedModel, fit
 from churnml.training.recipes import CalibrationSpec, ModelSpec, Recipe
+from churnml.training.shapes import Shape
 
 N_ACCOUNTS, N_CUTOFFS = 120, 14
 TIERS = RiskTiers(medium=0.1, high=0.3, critical=0.6)
@@ -25,12 +27,12 @@ RECIPE = Recipe(
     name="test",
     label=SubscriptionLabel(horizon_days=30, grace_days=0),
     cutoffs=Cutoffs(every="month"),
-    splits=Splits(validation_cutoffs=4),
     model=ModelSpec(
+        shapes=(),
+        own_shapes=(Shape(name="quick", learning_rate=0.1, min_data_in_leaf=10),),
+        folds=3,
         max_rounds=60,
         early_stopping_rounds=20,
-        learning_rate=0.1,
-        min_data_in_leaf=10,
         num_threads=1,
         seed=3,
     ),
@@ -107,7 +109,15 @@ def catalogue(table: TrainingTable) -> Catalogue:
 
 @pytest.fixture(scope="session")
 def split(table: TrainingTable) -> Split:
-    return final(table.frame, RECIPE.splits, RECIPE.label, RECIPE.cutoffs)
+    """Part the table for the first of three tests: ten months teach, one is purged."""
+    return part(table.frame, RECIPE.splits, RECIPE.label, RECIPE.cutoffs)[0]
+
+
+@pytest.fixture(scope="session")
+def later(table: TrainingTable, split: Split) -> pa.Table:
+    """Give the rows of the three months to test on."""
+    times = np.asarray(table.frame["cutoff"])
+    return table.frame.filter(pa.array(times >= np.datetime64(split.test_from)))
 
 
 @pytest.fixture(scope="session")
@@ -122,4 +132,4 @@ def recipe() -> Recipe:
 
 @pytest.fixture(scope="session")
 def fitted(table: TrainingTable, split: Split) -> FittedModel:
-    return fit(table, split, RECIPE.model, CalibrationSpec())
+    return fit(table, split.learn, RECIPE.model, CalibrationSpec())

@@ -77,7 +77,7 @@ def test_a_bundle_scores_as_the_model_did(
 ) -> None:
     before = fitted.model.score(table.frame, contributions=True)
     after = written.score(table.frame, contributions=True)
-    for name in ("margin", "log_odds", "probability", "contributions"):
+    for name in ("margin", "spread", "log_odds", "probability", "contributions"):
         assert np.array_equal(getattr(before, name), getattr(after, name))
     assert before.base == after.base
     assert written.features == table.features
@@ -94,7 +94,9 @@ def test_it_says_what_it_is(
     assert manifest.tiers == tiers
     assert written.catalogue is not None
     assert [f.entry for f in written.catalogue.features] == [f.entry for f in catalogue.features]
-    assert manifest.training.rounds == fitted.rounds
+    assert manifest.fold_trees == fitted.model.fold_trees
+    assert manifest.training.mix == {"quick": 1.0}
+    assert manifest.training.losses == dict(fitted.ensemble.losses)
     assert manifest.training.fingerprints["data"] == "d" * 64
     assert manifest.metrics["auc"].value == 0.8
     assert manifest.metrics["lift_at_10"].low is None
@@ -102,14 +104,15 @@ def test_it_says_what_it_is(
     assert set(manifest.files) == {"model.txt", "golden.json"}
 
 
-def test_it_says_which_cutoffs_taught_it(written: Bundle) -> None:
-    """The last four of fourteen months stop and calibrate; what closes in them teaches nothing."""
+def test_it_says_which_cutoffs_taught_it(written: Bundle, table: TrainingTable) -> None:
+    """Ten of fourteen months: labels of the eleventh were not known at the first test."""
     taught = written.manifest.training
-    assert taught.validation_cutoffs == Span(
-        first=dt.datetime(2023, 11, 1), last=dt.datetime(2024, 2, 1)
-    )
-    assert taught.fit_cutoffs == Span(first=dt.datetime(2023, 1, 1), last=dt.datetime(2023, 9, 1))
-    assert taught.fit_rows == 9 * 120
+    assert taught.cutoffs == Span(first=dt.datetime(2023, 1, 1), last=dt.datetime(2023, 10, 1))
+    assert (taught.rows, taught.accounts) == (10 * 120, 120)
+    label = table.frame.slice(0, 1200)["label"].to_pylist()
+    assert taught.churned == sum(label)
+    # 30 days of horizon and 7 to settle
+    assert written.manifest.learned_until == dt.datetime(2023, 11, 7)
 
 
 def test_equal_input_gives_equal_bytes(write: Write, tmp_path: Path) -> None:
@@ -134,7 +137,7 @@ def test_columns_are_found_by_name(written: Bundle, table: TrainingTable) -> Non
 
 def test_golden_rows_hold_every_kind_of_value(written: Bundle, table: TrainingTable) -> None:
     rows = json.loads((written.folder / "golden.json").read_text())
-    assert len(rows["rows"]) == len(rows["margin"]) == len(rows["probability"]) == 28
+    assert {len(rows[key]) for key in ("rows", "margin", "spread", "probability")} == {28}
     plan = [row[rows["columns"].index("plan")] for row in rows["rows"]]
     assert {"basic", "pro", "team", None, UNSEEN} <= set(plan)
     assert rows["rows"][-2] == [None] * 7
@@ -200,8 +203,13 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"manifest\.json: cannot be read"):
         load(tmp_path)
     (tmp_path / "manifest.json").write_text("[]")
-    with pytest.raises(BundleError, match="format None; this version of churnml reads format 2"):
+    with pytest.raises(BundleError, match="format None; this version of churnml reads format 3"):
         load(tmp_path)
+
+
+def _move_a_tree(fold_trees: list[int]) -> None:
+    fold_trees[0] += 1
+    fold_trees[1] -= 1
 
 
 def _rename(manifest: dict[str, Any], place: int, name: str) -> None:
@@ -212,7 +220,7 @@ def _rename(manifest: dict[str, Any], place: int, name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(format=3), "format 3; this version of churnml reads format 2"),
+        (lambda m: m.update(format=2), "format 2; this version of churnml reads format 3"),
         (lambda m: m.update(format=True), "format True"),
         (lambda m: m.update(extra=1), "unknown key 'extra'"),
         (lambda m: m.pop("label"), "key 'label' is required"),
@@ -224,7 +232,11 @@ def _rename(manifest: dict[str, Any], place: int, name: str) -> None:
         (lambda m: m.update(catalogue={}), "catalogue: key 'titles' is required"),
         (lambda m: m["catalogue"]["features"][0]["entry"].update(aggregate="cuont"), "aggregate"),
         (lambda m: m["catalogue"]["features"].pop(), "declarations differ in nameless"),
-        (lambda m: m["training"]["fit_cutoffs"].update(last="soon"), "fit_cutoffs.last"),
+        (lambda m: m["training"]["cutoffs"].update(last="soon"), "training.cutoffs.last"),
+        (lambda m: m.update(fold_trees=[1]), "fold_trees"),
+        (lambda m: m["fold_trees"].__setitem__(0, 0), "fold_trees"),
+        (lambda m: m["fold_trees"].append(1), r"trees and the manifest \d+"),
+        (lambda m: _move_a_tree(m["fold_trees"]), "answers otherwise .* spread"),
         (lambda m: m["calibrator"].update(slope=-1.0), "calibrator.slope"),
         (lambda m: m["calibrator"].update(intercept=0.5), "answers otherwise .* probability"),
         (lambda m: (m["features"].pop(), m["catalogue"]["features"].pop()), "the manifest 6"),
@@ -247,6 +259,7 @@ def test_a_manifest_that_does_not_fit_is_refused(
     ("change", "message"),
     [
         (lambda g: g["margin"].__setitem__(0, g["margin"][0] + 1e-9), "margin differs by up to 1e"),
+        (lambda g: g["spread"].__setitem__(3, g["spread"][3] + 1e-9), "spread differs by up to 1e"),
         (lambda g: g["probability"].pop(), r"28 golden rows have 27 answers \(probability\)"),
         (lambda g: g.update(rows=g["rows"][:3]), "rows"),
         (lambda g: g["rows"][0].pop(), "do not have the columns"),

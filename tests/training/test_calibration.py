@@ -71,9 +71,9 @@ def test_a_model_that_says_the_same_of_everyone_is_guarded() -> None:
 
 
 def test_what_cannot_be_calibrated_is_an_error() -> None:
-    with pytest.raises(TrainingError, match="0 of 2 validation rows churned"):
+    with pytest.raises(TrainingError, match="0 of 2 rows to calibrate on churned"):
         fit_platt(np.zeros(2), np.zeros(2))
-    with pytest.raises(TrainingError, match="2 of 2 validation rows churned"):
+    with pytest.raises(TrainingError, match="2 of 2 rows to calibrate on churned"):
         fit_platt(np.zeros(2), np.ones(2))
     with pytest.raises(TrainingError, match="not finite"):
         fit_platt(np.array([0.0, np.nan]), np.array([0.0, 1.0]))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from pathlib import Path
 
 import lightgbm as lgb
@@ -11,29 +12,76 @@ import pytest
 from churnml.backtest.metrics import evaluate
 from churnml.errors import TrainingError
 from churnml.features.table import TrainingTable
-from churnml.splits import Split
-from churnml.training.calibration import Calibrator, probability
+from churnml.splits import Split, span
+from churnml.training.calibration import Calibrator, fit_platt, probability
 from churnml.training.estimator import FittedModel, fit
-from churnml.training.recipes import CalibrationSpec, ModelSpec, Recipe
+from churnml.training.merging import merge
+from churnml.training.recipes import CalibrationSpec, Recipe
+from churnml.training.shapes import Shape
 
 PLATT = CalibrationSpec()
 LOGINS = "logins[30d]:total, all"
 
 
 def test_it_learns_and_is_calibrated(
+    table: TrainingTable, split: Split, later: pa.Table, fitted: FittedModel
+) -> None:
+    scores = fitted.model.score(later)
+    found = evaluate(later["label"], scores.probability, later["account_id"], draws=0).metrics
+    assert found["auc"].value > 0.7
+    assert found["calibration_slope"].value == pytest.approx(1, abs=0.2)
+    learnt = table.frame.take(pa.array(split.learn))
+    assert (fitted.rows, fitted.accounts) == (split.learn.size, 120) == (1200, 120)
+    assert fitted.churned == sum(learnt["label"].to_pylist())
+    assert fitted.cutoffs == span(learnt)
+
+
+def test_it_is_calibrated_on_what_its_members_had_not_seen(
     table: TrainingTable, split: Split, fitted: FittedModel
 ) -> None:
-    rows = table.frame.take(pa.array(split.validation))
-    scores = fitted.model.score(rows)
-    found = evaluate(rows["label"], scores.probability, rows["account_id"], draws=0).metrics
-    assert found["auc"].value > 0.7
-    assert found["calibration_slope"].value == pytest.approx(1, abs=0.03)
-    assert (fitted.fit_rows, fitted.validation_rows) == (split.fit.size, split.validation.size)
-    assert 1 <= fitted.rounds <= 60
+    label = np.asarray(table.frame["label"], dtype=float)[split.learn]
+    assert fitted.model.calibrator == fit_platt(fitted.ensemble.held_out, label)
+    # What they had seen they know too well: a calibrator of that would be surer of itself.
+    seen = fitted.model.score(table.frame.take(pa.array(split.learn))).margin
+    assert fit_platt(seen, label).slope > 1.2 * fitted.model.calibrator.slope
 
 
 def test_only_the_best_trees_are_kept(fitted: FittedModel) -> None:
-    assert fitted.model.booster.num_trees() == fitted.rounds < 60
+    assert len(fitted.model.fold_trees) == 3
+    assert all(1 <= trees < 60 for trees in fitted.model.fold_trees)
+    assert fitted.model.booster.num_trees() == sum(fitted.model.fold_trees)
+    assert [part.num_trees() for part in fitted.model.by_fold] == list(fitted.model.fold_trees)
+
+
+def test_the_spread_is_the_jackknife_of_the_folds(
+    table: TrainingTable, fitted: FittedModel
+) -> None:
+    """Efron and Tibshirani (1993), formula 11.5, by LightGBM's own count of trees."""
+    model = fitted.model
+    matrix = model.encoding.matrix(table.frame.slice(0, 50))
+    without, begin = [], 0
+    for trees in model.fold_trees:
+        part = model.booster.predict(
+            matrix, raw_score=True, start_iteration=begin, num_iteration=trees
+        )
+        without.append(3 * np.asarray(part))
+        begin += trees
+    mean = (without[0] + without[1] + without[2]) / 3
+    squares = sum((margin - mean) ** 2 for margin in without)
+    scores = model.score(table.frame.slice(0, 50))
+    np.testing.assert_allclose(scores.margin, mean, rtol=0, atol=1e-12)
+    wanted = model.calibrator.slope * np.sqrt(2 / 3 * squares)
+    np.testing.assert_allclose(scores.spread, wanted, rtol=1e-9)
+    assert (scores.spread > 0).all()
+
+
+def test_members_that_agree_leave_no_spread(
+    table: TrainingTable, split: Split, recipe: Recipe, fitted: FittedModel
+) -> None:
+    text = merge([(fitted.model.by_fold[0].model_to_string(), 1.0)] * 3)
+    trees = fitted.model.fold_trees[0]
+    same = dataclasses.replace(fitted.model, text=text, fold_trees=(trees,) * 3)
+    np.testing.assert_allclose(same.score(table.frame.slice(0, 50)).spread, 0, atol=1e-12)
 
 
 def test_the_same_seed_gives_the_same_trees_for_any_number_of_threads(
@@ -41,9 +89,9 @@ def test_the_same_seed_gives_the_same_trees_for_any_number_of_threads(
 ) -> None:
     def trees(**changes: object) -> str:
         spec = recipe.model.model_copy(update=changes)
-        return fit(table, split, spec, PLATT).model.text.split("parameters:")[0]
+        return fit(table, split.learn, spec, PLATT).model.text
 
-    assert trees() == fitted.model.text.split("parameters:")[0]
+    assert trees() == fitted.model.text
     assert trees(num_threads=2) == trees()
     assert trees(seed=4) != trees()
 
@@ -55,7 +103,9 @@ def test_text_gives_back_the_trees_bit_by_bit(table: TrainingTable, fitted: Fitt
     assert np.array_equal(first, np.asarray(again.predict(matrix, raw_score=True)))
 
 
-def test_codes_come_from_the_rows_to_fit_alone(table: TrainingTable, fitted: FittedModel) -> None:
+def test_codes_come_from_the_rows_to_learn_from_alone(
+    table: TrainingTable, fitted: FittedModel
+) -> None:
     assert "brand new" in table.frame["plan"].to_pylist()
     assert fitted.model.encoding.codes == {"plan": ("basic", "pro", "team"), "nameless": ()}
 
@@ -78,7 +128,7 @@ def test_contributions_add_up_to_the_calibrated_log_odds(
 
 def test_no_rows_no_scores(table: TrainingTable, fitted: FittedModel) -> None:
     scores = fitted.model.score(table.frame.slice(0, 0), contributions=True)
-    assert scores.probability.size == 0
+    assert scores.probability.size == scores.spread.size == 0
     assert scores.contributions is not None
     assert scores.contributions.shape == (0, len(table.features))
 
@@ -97,7 +147,7 @@ def test_constraints_bind_numbers_and_never_categories(
     steps = np.array([at(logins) for logins in range(25)])
     assert (np.diff(steps, axis=0) <= 0).all()
     assert (steps[0] > steps[-1]).all()
-    free = fit(table, split, recipe.model.model_copy(update={"monotone": False}), PLATT)
+    free = fit(table, split.learn, recipe.model.model_copy(update={"monotone": False}), PLATT)
     assert "monotone_constraints" not in free.parameters
 
 
@@ -108,40 +158,68 @@ def test_classes_keep_their_balance(fitted: FittedModel) -> None:
 def test_calibration_may_be_left_out(
     table: TrainingTable, split: Split, recipe: Recipe, fitted: FittedModel
 ) -> None:
-    plain = fit(table, split, recipe.model, CalibrationSpec(method="none"))
+    plain = fit(table, split.learn, recipe.model, CalibrationSpec(method="none"))
     assert plain.model.calibrator == Calibrator()
     assert plain.model.text == fitted.model.text
     scores = plain.model.score(table.frame)
     assert np.array_equal(scores.margin, scores.log_odds)
 
 
-def test_a_side_without_churn_is_an_error(
+def relabelled(table: TrainingTable, churned: Collection[str]) -> TrainingTable:
+    """Let these accounts churn in all their rows, and no others."""
+    label = [int(name in churned) for name in table.frame["account_id"].to_pylist()]
+    position = table.frame.column_names.index("label")
+    frame = table.frame.set_column(position, "label", pa.array(label, pa.int8()))
+    return dataclasses.replace(table, frame=frame)
+
+
+@pytest.mark.parametrize("churned", [0, 1, 119, 120])
+def test_fewer_than_two_accounts_of_an_outcome_are_an_error(
+    table: TrainingTable, split: Split, recipe: Recipe, churned: int
+) -> None:
+    one_sided = relabelled(table, [f"a{n}" for n in range(churned)])
+    with pytest.raises(
+        TrainingError,
+        match=f"those of {churned} accounts? churned and those of {120 - churned} accounts? did "
+        "not; a model needs two accounts of each",
+    ):
+        fit(one_sided, split.learn, recipe.model, PLATT)
+
+
+def test_accounts_that_all_left_in_the_end_are_learned_from(
     table: TrainingTable, split: Split, recipe: Recipe
 ) -> None:
-    label = np.asarray(table.frame["label"]).copy()
-    label[split.validation] = 0
-    position = table.frame.column_names.index("label")
-    quiet = dataclasses.replace(
-        table, frame=table.frame.set_column(position, "label", pa.array(label))
-    )
-    with pytest.raises(TrainingError, match="0 of 480 validation rows churned"):
-        fit(quiet, split, recipe.model, PLATT)
-    label[:] = 1
-    loud = dataclasses.replace(
-        table, frame=table.frame.set_column(position, "label", pa.array(label))
-    )
-    with pytest.raises(TrainingError, match=r"of .* rows to fit churned"):
-        fit(loud, split, recipe.model, PLATT)
+    """Each of them stayed in some of its rows: these are the rows that did not churn."""
+    label = np.asarray(table.frame["label"])[split.learn]
+    accounts = np.asarray(table.frame["account_id"].to_pylist())[split.learn]
+    both = set(accounts[label == 1]) & set(accounts[label == 0])
+    rows = split.learn[[name in both for name in accounts]]
+    assert len(fit(table, rows, recipe.model, PLATT).model.fold_trees) == 3
+
+
+@pytest.mark.parametrize(("churned", "folds"), [(2, 2), (3, 3), (118, 2), (60, 3)])
+def test_there_are_no_more_folds_than_accounts_of_either_outcome(
+    table: TrainingTable, split: Split, recipe: Recipe, churned: int, folds: int
+) -> None:
+    few = relabelled(table, [f"a{n}" for n in range(churned)])
+    assert len(fit(few, split.learn, recipe.model, PLATT).model.fold_trees) == folds
+
+
+def test_progress_is_told(table: TrainingTable, split: Split, recipe: Recipe) -> None:
+    told: list[float] = []
+    fit(table, split.learn, recipe.model, PLATT, told.append)
+    np.testing.assert_allclose(told, [0, 1 / 3, 2 / 3])
 
 
 def test_nothing_to_learn_still_gives_the_base_rate(
     table: TrainingTable, split: Split, recipe: Recipe
 ) -> None:
     """With leaves too large for the rows no tree can split; everyone gets the same probability."""
-    spec = ModelSpec(**{**recipe.model.model_dump(), "min_data_in_leaf": 10_000})
-    dull = fit(table, split, spec, PLATT)
+    mute = Shape(name="mute", min_data_in_leaf=10_000)
+    spec = recipe.model.model_copy(update={"own_shapes": (mute,)})
+    dull = fit(table, split.learn, spec, PLATT)
     assert dull.model.calibrator.guarded
-    rows = table.frame.take(pa.array(split.validation))
+    rows = table.frame.take(pa.array(split.learn))
     scores = dull.model.score(rows, contributions=True)
     rate = float(np.mean(np.asarray(rows["label"])))
     assert scores.probability == pytest.approx(rate, abs=0.01)
@@ -157,5 +235,5 @@ def test_nothing_is_written_to_the_working_directory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    fit(table, split, recipe.model, PLATT)
+    fit(table, split.learn, recipe.model, PLATT)
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,7 @@ from churnml.actions.tiers import RiskTiers
 from churnml.backtest.metrics import evaluate
 from churnml.project import Project
 from churnml.scaffold import from_table
-from churnml.splits import final, split
+from churnml.splits import split
 from churnml.training import bundle
 from churnml.training.estimator import fit
 from churnml.training.tables import prepare
@@ -32,9 +32,10 @@ def test_telco_customers(outside_data: Callable[[str], Path], tmp_path: Path) ->
     assert table.frame.num_rows == 7043
     assert int(np.asarray(table.frame["label"]).sum()) == 1869
 
+    model = recipe.model.model_copy(update={"shapes": ("tiny", "small"), "num_threads": 1})
     (parted,) = split(table.frame, recipe.splits, recipe.label, recipe.cutoffs)
     assert not parted.out_of_time
-    fitted = fit(table, parted, recipe.model, recipe.calibration)
+    fitted = fit(table, parted.learn, model, recipe.calibration)
     rows = table.frame.take(pa.array(parted.test))
     scores = fitted.model.score(rows, contributions=True)
     metrics = evaluate(rows["label"], scores.probability, rows["account_id"], draws=200).metrics
@@ -50,12 +51,7 @@ def test_telco_customers(outside_data: Callable[[str], Path], tmp_path: Path) ->
         scores.base + scores.contributions.sum(axis=1), scores.log_odds, atol=1e-9
     )
 
-    whole = fit(
-        table,
-        final(table.frame, recipe.splits, recipe.label, recipe.cutoffs),
-        recipe.model,
-        recipe.calibration,
-    )
+    whole = fit(table, np.arange(table.frame.num_rows), model, recipe.calibration)
     written = bundle.write(
         tmp_path / "bundle",
         whole,

@@ -8,8 +8,10 @@ from churnml.errors import ConfigError
 from churnml.labels import ColumnLabel, Cutoffs, Every, SubscriptionLabel
 from churnml.splits import Splits
 from churnml.training.recipes import ModelSpec, Recipe, read_recipe
+from churnml.training.shapes import SHAPES, Shape
 
 LABEL = '[label]\nkind = "subscriptions"\n'
+OWN = LABEL + '[[model.own_shapes]]\nname = "ours"\n'
 FLAT = '[label]\nkind = "column"\nfile = "c.csv"\ncolumn = "Churn"\npositive = "Yes"\n'
 
 
@@ -41,6 +43,10 @@ def test_every_part_is_read(tmp_path: Path) -> None:
             [splits]
             test_cutoffs = 5
             [model]
+            shapes = ["small", "huge"]
+            most_shapes = 2
+            [[model.own_shapes]]
+            name = "ours"
             learning_rate = 1
             num_leaves = 7
             [calibration]
@@ -52,7 +58,9 @@ def test_every_part_is_read(tmp_path: Path) -> None:
     assert recipe.cutoffs.every == Every(days=14)
     assert recipe.features.families == ("usage", "billing")
     assert recipe.splits.test_cutoffs == 5
-    assert recipe.model == ModelSpec(learning_rate=1.0, num_leaves=7)
+    ours = Shape(name="ours", learning_rate=1.0, num_leaves=7)
+    assert recipe.model == ModelSpec(shapes=("small", "huge"), own_shapes=(ours,), most_shapes=2)
+    assert recipe.model.candidates() == (SHAPES["small"], SHAPES["huge"], ours)
     assert recipe.calibration.method == "none"
 
 
@@ -66,10 +74,29 @@ def test_a_flat_table(tmp_path: Path) -> None:
     [
         ("", r"my_recipe.toml: key 'label' is required"),
         ('name = "x"\n' + LABEL, "unknown key 'name'. A recipe is named by its file"),
-        (LABEL + "[model]\nnum_leafs = 3\n", "unknown key 'model.num_leafs'. Did you mean 'num_le"),
+        (LABEL + "[model]\nfold = 3\n", r"unknown key 'model\.fold'\. Did you mean 'folds'"),
+        (LABEL + "[model]\nnum_leaves = 3\n", r"unknown key 'model\.num_leaves'"),
+        (LABEL + "[splits]\nvalidation_cutoffs = 3\n", "unknown key 'splits.validation_cutoffs'"),
+        (LABEL + "[model]\nfolds = 1\n", "model.folds"),
+        (LABEL + "[model]\nmost_shapes = 0\n", "model.most_shapes"),
+        (
+            LABEL + '[model]\nshapes = ["smal"]\n',
+            "no shape 'smal'; there are stump, tiny, .*, wild.* Did you mean 'small'",
+        ),
+        (LABEL + "[model]\nshapes = []\n", "name at least one shape"),
+        (
+            LABEL + '[model]\nshapes = ["tiny", "small", "tiny", "small"]\n',
+            "shapes named twice: small, tiny",
+        ),
+        (
+            LABEL + '[model]\nshapes = ["tiny"]\n[[model.own_shapes]]\nname = "tiny"\n',
+            "shapes named twice: tiny",
+        ),
         (LABEL + "[model]\nscale_pos_weight = 3\n", "unknown key 'model.scale_pos_weight'"),
-        (LABEL + "[model]\nnum_leaves = 3.0\n", "model.num_leaves"),
-        (LABEL + "[model]\nlearning_rate = true\n", "model.learning_rate"),
+        (OWN + "num_leafs = 3\n", r"model\.own_shapes\.0\.num_leafs'. Did you mean 'num_leaves'"),
+        (OWN + "num_leaves = 3.0\n", r"model\.own_shapes\.0\.num_leaves"),
+        (OWN + "learning_rate = true\n", r"model\.own_shapes\.0\.learning_rate"),
+        (LABEL + "[[model.own_shapes]]\nnum_leaves = 3\n", r"own_shapes\.0\.name' is required"),
         (LABEL + "[splits]\ntest_cutoffs = 0\n", "splits.test_cutoffs"),
         (LABEL + '[calibration]\nmethod = "isotonic"\n', "calibration.method"),
         (

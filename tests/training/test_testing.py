@@ -21,7 +21,7 @@ def silent(_step: str, _share: float) -> None:
 @pytest.fixture(scope="module")
 def quick(recipe: Recipe) -> Recipe:
     model = recipe.model.model_copy(update={"max_rounds": 5})
-    splits = Splits(test_cutoffs=2, validation_cutoffs=2)
+    splits = Splits(test_cutoffs=2)
     return recipe.model_copy(update={"model": model, "splits": splits})
 
 

@@ -213,12 +213,16 @@ def test_a_training_is_recorded(
     found = open_store(database).get_run(run.id)
     assert run.experiment == "company/test"
     assert found.info.run_name == written.id[:12]
-    assert found.data.params["model.num_leaves"] == "15"
+    assert found.data.params["model.folds"] == "3"
+    assert found.data.params["mix.quick"] == "1.0"
+    assert found.data.params["rows"] == "1200"
+    assert found.data.params["accounts"] == "120"
+    assert found.data.params["churned"] == str(fitted.churned)
     assert found.data.params["label.kind"] == "subscriptions"
     assert found.data.tags["fingerprint.data"] == "d" * 64
     assert found.data.tags["out_of_time"] == "true"
     assert found.data.metrics == {
-        "rounds": fitted.rounds,
+        "trees": sum(fitted.model.fold_trees),
         "test_rows": 9,
         "test_accounts": 3,
         "test_positives": 2,

@@ -34,14 +34,14 @@ def text() -> str:
 
 def test_what_lightgbm_wrote_is_sound(text: str, fitted: FittedModel) -> None:
     assert "num_cat=1" in text[: text.index("Tree=1")]
-    check(text, 3)
-    check(fitted.model.text, 7)
+    check(text, 3, 3)
+    check(fitted.model.text, 7, sum(fitted.model.fold_trees))
 
 
 def test_a_tree_of_one_leaf_is_sound() -> None:
     data = lgb.Dataset(np.zeros((50, 1)), np.arange(50) % 2)
     booster = lgb.train({"objective": "binary", "verbosity": -1}, data, 1)
-    check(booster.model_to_string(), 1)
+    check(booster.model_to_string(), 1, 1)
 
 
 def fixed(text: str, pattern: str, replacement: str) -> str:
@@ -82,7 +82,7 @@ def fixed(text: str, pattern: str, replacement: str) -> str:
 )
 def test_a_damaged_tree_is_refused(text: str, pattern: str, replacement: str, message: str) -> None:
     with pytest.raises(BundleError, match=message):
-        check(fixed(text, pattern, replacement), 3)
+        check(fixed(text, pattern, replacement), 3, 3)
 
 
 def test_a_loop_is_refused() -> None:
@@ -99,7 +99,7 @@ def test_a_loop_is_refused() -> None:
         f"feature_infos=[0:1]\ntree_sizes={len(tree)}\n\n"
     )
     with pytest.raises(BundleError, match="tree 0 is no tree"):
-        check(head + tree + "end of trees\n", 1)
+        check(head + tree + "end of trees\n", 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,9 @@ def test_a_loop_is_refused() -> None:
         ("label_index=0", "label_index=0\naverage_output", "averages its trees"),
         ("max_feature_idx=2", "max_feature_idx=5", "has 6 features and the manifest 3"),
         ("tree_sizes=", "tree_sizes=1", "a field is there twice"),
-        ("tree_sizes=", "tree_sizes=-5 ", "tree 0 is not where tree_sizes says"),
-        ("tree_sizes=", "tree_sizes=9 ", "not a model that LightGBM wrote"),
+        ("tree_sizes=", "tree_sizes=-5 ", "has 4 trees and the manifest 3"),
+        ("tree_sizes=", "tree_sizes=-", "tree 0 is not where tree_sizes says"),
+        ("tree_sizes=", "tree_sizes=x", "not a model that LightGBM wrote: ValueError"),
         ("tree_sizes=", "sizes=", "not a model that LightGBM wrote: KeyError"),
         ("end of trees", "Tree=3\nend of trees", "more than the trees"),
         ("Tree=0", "Tree=7", "not a model that LightGBM wrote"),
@@ -123,4 +124,16 @@ def test_a_loop_is_refused() -> None:
 def test_a_damaged_frame_is_refused(text: str, old: str, new: str, message: str) -> None:
     assert old in text
     with pytest.raises(BundleError, match=message):
-        check(text.replace(old, new, 1), 3)
+        check(text.replace(old, new, 1), 3, 3)
+
+
+def test_a_size_that_is_too_short_is_refused(text: str) -> None:
+    short = re.sub(r"tree_sizes=\d+", "tree_sizes=9", text, count=1)
+    with pytest.raises(BundleError, match="not a model that LightGBM wrote: KeyError"):
+        check(short, 3, 3)
+
+
+@pytest.mark.parametrize("told", [2, 4])
+def test_a_model_of_more_or_fewer_trees_than_told_is_refused(text: str, told: int) -> None:
+    with pytest.raises(BundleError, match=f"the model has 3 trees and the manifest {told}"):
+        check(text, 3, told)

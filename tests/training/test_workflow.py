@@ -15,6 +15,7 @@ import pytest
 
 from churnml.errors import BundleError, ConfigError
 from churnml.project import Project
+from churnml.splits import span
 from churnml.training import bundle as bundles
 from churnml.training.tracking import open_store
 from churnml.training.workflow import Trained, latest_bundle, train
@@ -60,9 +61,7 @@ def test_tests_lie_after_all_that_was_learnt(trained: Trained, company: Project)
     assert len(tested.splits) == 3
     for parted in tested.splits:
         assert parted.test_from is not None
-        first = min(cutoffs[parted.validation])
-        assert max(cutoffs[parted.fit]) + np.timedelta64(reach) <= first
-        assert max(cutoffs[parted.validation]) + np.timedelta64(reach) <= parted.test_from
+        assert max(cutoffs[parted.learn]) + np.timedelta64(reach) <= parted.test_from
         assert set(cutoffs[parted.test]) == {np.datetime64(parted.test_from, "us")}
 
 
@@ -70,7 +69,7 @@ def test_rows_whose_label_was_not_yet_known_are_purged(trained: Trained) -> None
     cutoffs = np.asarray(trained.prepared.table.frame["cutoff"])
     for parted in trained.tested.splits:
         earlier = (cutoffs < np.datetime64(parted.test_from, "us")).sum()
-        assert parted.purged == earlier - len(parted.fit) - len(parted.validation)
+        assert parted.purged == earlier - len(parted.learn)
         assert parted.purged > 100
 
 
@@ -93,7 +92,19 @@ def test_the_bundle_says_where_it_comes_from(trained: Trained, company: Project)
     assert manifest.training.fingerprints == vars(trained.prepared.table.fingerprints)
     assert manifest.metrics["auc"].value == trained.tested.evaluation.metrics["auc"].value
     assert trained.bundle.features == trained.prepared.table.features
+    assert list(manifest.training.losses) == ["tiny", "small", "random"]
+    assert 1 <= len(manifest.training.mix) <= 2
+    assert sum(manifest.training.mix.values()) == pytest.approx(1, abs=1e-12)
+    assert len(manifest.fold_trees) == 3
     assert latest_bundle(company, "churn_90d").id == trained.bundle.id
+
+
+def test_the_final_model_learns_from_every_labelled_row(trained: Trained) -> None:
+    frame, taught = trained.prepared.table.frame, trained.bundle.manifest.training
+    assert taught.rows == frame.num_rows > max(len(p.learn) for p in trained.tested.splits)
+    assert taught.accounts == len(set(frame["account_id"].to_pylist()))
+    assert taught.churned == sum(frame["label"].to_pylist())
+    assert taught.cutoffs == span(frame)
 
 
 def test_the_run_is_recorded_with_what_it_was_made_from(trained: Trained, company: Project) -> None:

@@ -301,16 +301,20 @@ def _silent(_: float) -> None:
 
 
 def _n_folds(accounts: npt.NDArray[np.object_], label: Floats, wanted: int) -> int:
-    """Take as many folds as give each of them accounts of both outcomes."""
-    churned = set(accounts[label == 1])
-    stayed = set(accounts) - churned
+    """Take as many folds as give each of them rows of both outcomes."""
+    churned, stayed = set(accounts[label == 1]), set(accounts[label == 0])
     possible = min(wanted, len(churned), len(stayed))
     if possible < 2:
         raise TrainingError(
-            f"of the accounts to learn from {len(churned)} churned and {len(stayed)} did not; a "
-            "model needs at least two of each. Use more history, a longer horizon, or other splits."
+            f"among the rows to learn from {_of_accounts(churned)} churned and "
+            f"{_of_accounts(stayed)} did not; a model needs two accounts of each at least. Use "
+            "more history, a longer horizon, or other splits."
         )
     return possible
+
+
+def _of_accounts(names: Collection[str]) -> str:
+    return "those of 1 account" if len(names) == 1 else f"those of {len(names)} accounts"
 
 
 def _parameters(encoding: Encoding, monotone: Mapping[str, int], spec: ModelSpec) -> dict[str, Any]:

@@ -13,7 +13,7 @@ Ints = npt.NDArray[np.intp]
 def account_folds(
     accounts: npt.NDArray[np.object_], label: npt.NDArray[np.float64], n_folds: int, seed: int
 ) -> Ints:
-    """Deal accounts into folds, those who churned and those who did not each evenly.
+    """Deal accounts into folds, those with rows of either outcome evenly.
 
     All rows of an account are in one fold: rows of one account resemble each other, and a model
     judged on some of them after it saw the others would be judged too well. The order of the rows
@@ -24,7 +24,7 @@ def account_folds(
     accounts : ndarray of str (n,)
         Each row's account.
     label : ndarray (n,)
-        0 or 1. An account counts as churned if any of its rows does.
+        0 or 1.
     n_folds : int
         How many folds.
     seed : int
@@ -33,16 +33,19 @@ def account_folds(
     Returns
     -------
     ndarray of int (n,)
-        Each row's fold, from 0.
+        Each row's fold, from 0. Where at least `n_folds` accounts have a row that churned, every
+        fold holds one; the same goes for rows that did not.
     """
     names, of_row = np.unique(accounts, return_inverse=True)
-    churned = np.zeros(names.size, dtype=bool)
-    np.logical_or.at(churned, of_row, label == 1)
+    churned = np.bincount(of_row, label == 1, names.size) > 0
+    stayed = np.bincount(of_row, label == 0, names.size) > 0
     place = np.array(
         [hashlib.sha256(f"{seed}:{name}".encode()).digest()[:8] for name in names], dtype="S8"
     )
     fold = np.empty(names.size, dtype=np.intp)
-    order = np.lexsort((place, churned))
-    # One deal through both classes: where one ends within a round, the other goes on with the next.
+    # One deal through all: first accounts that only stayed, then those with rows of both outcomes
+    # (an account that left has often stayed before), then those that only churned. So whoever has
+    # rows of one outcome stands together, and successive cards go to different folds.
+    order = np.lexsort((place, churned.astype(int) - stayed))
     fold[order] = np.arange(names.size) % n_folds
     return fold[of_row]

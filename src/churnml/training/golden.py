@@ -37,13 +37,14 @@ class Golden(FrozenModel):
         The features.
     rows : tuple of tuple
         Raw values, as they stand before encoding.
-    margin, probability : tuple of float
+    margin, spread, probability : tuple of float
         What the model said when it was written.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[float | bool | str | None, ...], ...] = Field(min_length=20)
     margin: tuple[float, ...]
+    spread: tuple[float, ...]
     probability: tuple[float, ...]
 
 
@@ -78,6 +79,7 @@ def make(model: Model, frame: pa.Table) -> dict[str, Any]:
         "columns": list(model.encoding.features),
         "rows": rows,
         "margin": scores.margin.tolist(),
+        "spread": scores.spread.tolist(),
         "probability": scores.probability.tolist(),
     }
 
@@ -100,6 +102,7 @@ def replay(model: Model, golden: Golden) -> None:
     found = model.score(frame, beside=(), error=BundleError)
     for name, wanted, got in (
         ("margin", golden.margin, found.margin),
+        ("spread", golden.spread, found.spread),
         ("probability", golden.probability, found.probability),
     ):
         if len(wanted) != got.size:
