@@ -156,7 +156,7 @@ def _tests(tests: tuple[Tested, ...]) -> list[str]:
     lines = [
         f"| tested at | {' | '.join(f'{day:%Y-%m-%d}' for day in days if day)} |",
         f"|---|{'---|' * len(tests)}",
-        _row("rows to fit / to validate on", [_taught(tested) for tested in tests]),
+        _row("rows to learn from", [_taught(tested) for tested in tests]),
         _row("rows tested", [f"{item.rows:,}" for item in found]),
         _row("of them churned", [_churned(item) for item in found]),
         _row("mean probability given", [_mean_probability(tested) for tested in tests]),

@@ -17,6 +17,7 @@ def test_the_public_names_are_the_intended_ones() -> None:
         "AsOfView",
         "Bundle",
         "BundleError",
+        "ChurnClassifier",
         "ChurnMLError",
         "ConfigError",
         "DataError",

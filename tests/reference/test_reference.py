@@ -10,7 +10,8 @@ from churnml import cli
 from churnml.history.tables import STANDARD
 from churnml.labels import SubscriptionLabel
 from churnml.project import Project
-from churnml.training.recipes import BASELINE, Recipe
+from churnml.training.recipes import BASELINE, ModelSpec, Recipe
+from churnml.training.shapes import SHAPES
 from churnml.training.tables import catalogue_fingerprint
 
 
@@ -64,6 +65,10 @@ def test_every_key_of_a_recipe_is_told(root: Path) -> None:
             assert f"[{key}]" in page or f"{key} = " in page, key
     for key in SubscriptionLabel.model_fields:
         assert key in page, key
+    for key in ModelSpec.model_fields:
+        assert f"`{key}`" in page or f"model.{key}]" in page, key
+    for name in SHAPES:
+        assert f"`{name}`" in page, name
 
 
 def test_every_command_is_told(root: Path) -> None:

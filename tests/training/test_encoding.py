@@ -78,6 +78,43 @@ def test_kindred_types_are_read_alike() -> None:
     assert learn(nothing).kinds["auto"] is FeatureKind.NUMBER
 
 
+def test_numbers_may_stand_in_text() -> None:
+    text = pa.array([" 1.5", "N/A", "-2e3"])
+    encoding = learn(fee=text)
+    assert encoding.kinds["fee"] is FeatureKind.NUMBER
+    frame = FRAME.append_column("fee", text)
+    np.testing.assert_array_equal(encoding.matrix(frame)[:, 4], [1.5, math.nan, -2000.0])
+    plain = FRAME.append_column("fee", pa.array([1.5, None, -2000.0]))
+    np.testing.assert_array_equal(encoding.matrix(plain), encoding.matrix(frame))
+    as_text = FRAME.set_column(0, "days", [["1.5", None, ""]])
+    np.testing.assert_array_equal(learn().matrix(as_text), learn().matrix(FRAME))
+
+
+@pytest.mark.parametrize(
+    "moments",
+    [
+        pa.array([dt.date(1970, 1, 2), None, dt.date(2024, 1, 1)]),
+        pa.array([dt.datetime(1970, 1, 2), None, dt.datetime(2024, 1, 1)], pa.timestamp("ns")),
+        pa.array([86_400, None, 1_704_067_200], pa.timestamp("s", tz="Europe/Paris")),
+    ],
+    ids=["days", "instants", "with a zone"],
+)
+def test_dates_are_days(moments: pa.Array) -> None:
+    encoding = learn(since=moments)
+    assert encoding.kinds["since"] is FeatureKind.DATE
+    found = encoding.matrix(FRAME.append_column("since", moments))[:, 4]
+    np.testing.assert_array_equal(found, [1.0, math.nan, 19_723.0])
+    with pytest.raises(TrainingError, match="'since' holds int64, but the model knows a date"):
+        encoding.matrix(FRAME.append_column("since", [[1, 2, 3]]))
+
+
+def test_what_was_never_seen_is_told() -> None:
+    new = FRAME.set_column(3, "plan", [["team", "pro", "brand new"]])
+    assert learn().unseen(new) == {"plan": ("brand new", "team")}
+    assert learn().unseen(FRAME) == {}
+    assert learn().unseen(FRAME.set_column(3, "plan", pa.nulls(3))) == {}
+
+
 @pytest.mark.parametrize(
     ("frame", "message"),
     [
@@ -87,7 +124,12 @@ def test_kindred_types_are_read_alike() -> None:
             r"1 columns are no features of this model: plans\. Did you mean 'plan'\?",
         ),
         (FRAME.append_column("plan", [["a", "b", "c"]]), "columns appear twice"),
-        (FRAME.set_column(0, "days", [["a", "b", "c"]]), "'days' holds string, but the model kn"),
+        (
+            FRAME.set_column(0, "days", [["1", "b", "c"]]),
+            r"'days' holds text \('1', 'b', 'c'\), but the model knows a number",
+        ),
+        (FRAME.set_column(2, "auto", [["yes", "no", ""]]), "'auto' holds text .* knows a number"),
+        (FRAME.set_column(0, "days", [["1", "inf", ""]]), "'days' is infinite in 1 rows"),
         (FRAME.set_column(3, "plan", [[1, 2, 3]]), "'plan' holds int64, but the model knows a cat"),
         (
             FRAME.set_column(0, "days", [[dt.date(2024, 1, 1)] * 3]),
@@ -102,12 +144,11 @@ def test_rows_that_do_not_fit_are_an_error(frame: pa.Table, message: str) -> Non
 
 
 def test_what_a_model_cannot_read_is_refused_by_name() -> None:
-    moments = pa.array([dt.datetime(2024, 1, 1)] * 3)
-    with pytest.raises(TrainingError, match=r"'since' holds timestamp.* days before the cutoff"):
-        learn(since=moments)
+    with pytest.raises(TrainingError, match=r"'at' holds time64.* booleans, strings or dates"):
+        learn(at=pa.array([dt.time(12)] * 3))
     with pytest.raises(TrainingError, match=r"'tags' holds list.* exclude in"):
         learn(tags=pa.array([[1], [2], [3]]))
-    with pytest.raises(TrainingError, match="'name' holds string, but is not declared as a cat"):
+    with pytest.raises(TrainingError, match=r"'name' holds text \('a', 'b', 'c'\), but"):
         learn(name=pa.array(["a", "b", "c"]))
     with pytest.raises(TrainingError, match="'days' holds double, but is declared as a category"):
         Encoding.learn(FRAME, FEATURES, ("plan", "days"))
