@@ -131,7 +131,10 @@ def race(
     def run(runner: _Runner, fold: int) -> None:
         nonlocal done
         told(done / total)
-        _grow(problem, runner, fold, seed + fold)
+        inside = np.flatnonzero(problem.fold != fold)
+        outside = np.flatnonzero(problem.fold == fold)
+        text, runner.held_out[outside] = grow(problem, runner.shape, inside, outside, seed + fold)
+        runner.texts.append(text)
         done += 1
 
     for runner in runners:
@@ -184,12 +187,31 @@ def log_loss(margin: Floats, label: Floats) -> float:
     return float(np.mean(np.logaddexp(0.0, margin) - label * margin))
 
 
-def _grow(problem: Problem, runner: _Runner, fold: int, seed: int) -> None:
-    """Fit a shape's member for a fold: on the others, stopped by the fold itself."""
-    inside = np.flatnonzero(problem.fold != fold)
-    outside = np.flatnonzero(problem.fold == fold)
+def grow(
+    problem: Problem, shape: Shape, inside: Ints, outside: Ints, seed: int
+) -> tuple[str, Floats]:
+    """Fit a member: on some rows, stopped by others.
+
+    Parameters
+    ----------
+    problem : Problem
+        All rows.
+    shape : Shape
+        The kind of trees.
+    inside, outside : ndarray of int
+        Positions of the rows to fit on, and of those that stop it.
+    seed : int
+        Fixes all chance.
+
+    Returns
+    -------
+    text : str
+        The trees, LightGBM's text.
+    margin : ndarray (n_outside,)
+        What they say of the rows outside.
+    """
     parameters = {
-        **runner.shape.model_dump(exclude={"name"}),
+        **shape.model_dump(exclude={"name"}),
         **problem.fixed,
         "bagging_freq": 1,
         "seed": seed,
@@ -211,8 +233,7 @@ def _grow(problem: Problem, runner: _Runner, fold: int, seed: int) -> None:
         callbacks=[lgb.early_stopping(problem.patience, verbose=False)],
     )
     text = booster.model_to_string(num_iteration=booster.best_iteration)
-    runner.texts.append(text)
-    runner.held_out[outside] = lgb.Booster(model_str=text).predict(judged, raw_score=True)
+    return text, np.asarray(lgb.Booster(model_str=text).predict(judged, raw_score=True))
 
 
 def _mixed(runners: Sequence[_Runner], weights: Floats, losses: Mapping[str, float]) -> Ensemble:

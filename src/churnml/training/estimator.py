@@ -268,18 +268,8 @@ def learn(
     TrainingError
         As for `fit`.
     """
-    n_folds = _n_folds(accounts, label, spec.folds)
     encoding = Encoding.learn(frame, features, categorical)
-    parameters = _parameters(encoding, monotone if spec.monotone else {}, spec)
-    problem = Problem(
-        matrix=encoding.matrix(frame),
-        label=label,
-        fold=account_folds(accounts, label, n_folds, spec.seed),
-        categorical=encoding.categorical,
-        fixed=MappingProxyType(parameters),
-        max_rounds=spec.max_rounds,
-        patience=spec.early_stopping_rounds,
-    )
+    problem = _problem(frame, label, accounts, encoding, monotone, spec)
     ensemble = race(
         problem, spec.candidates(), most=spec.most_shapes, seed=spec.seed, told=told or _silent
     )
@@ -288,11 +278,51 @@ def learn(
     return FittedModel(
         model=Model(encoding, calibrator, ensemble.text, ensemble.fold_trees),
         ensemble=ensemble,
-        parameters=MappingProxyType(parameters),
+        parameters=problem.fixed,
         rows=label.size,
         accounts=np.unique(accounts).size,
         churned=int(label.sum()),
         cutoffs=span(frame),
+    )
+
+
+def problem_of(table: TrainingTable, rows: Rows, spec: ModelSpec) -> Problem:
+    """State what members learn from some rows of a table.
+
+    Parameters
+    ----------
+    table, rows, spec
+        As for `fit`.
+
+    Raises
+    ------
+    TrainingError
+        As for `fit`.
+    """
+    frame = table.frame.take(pa.array(rows))
+    label = np.asarray(frame["label"], dtype=np.float64)
+    accounts = np.asarray(frame[ACCOUNT_ID].to_pylist(), dtype=object)
+    encoding = Encoding.learn(frame, table.features, table.categorical)
+    return _problem(frame, label, accounts, encoding, table.monotone, spec)
+
+
+def _problem(
+    frame: pa.Table,
+    label: Floats,
+    accounts: npt.NDArray[np.object_],
+    encoding: Encoding,
+    monotone: Mapping[str, int],
+    spec: ModelSpec,
+) -> Problem:
+    n_folds = _n_folds(accounts, label, spec.folds)
+    return Problem(
+        matrix=encoding.matrix(frame),
+        label=label,
+        fold=account_folds(accounts, label, n_folds, spec.seed),
+        categorical=encoding.categorical,
+        fixed=MappingProxyType(_parameters(encoding, monotone if spec.monotone else {}, spec)),
+        max_rounds=spec.max_rounds,
+        patience=spec.early_stopping_rounds,
     )
 
 
