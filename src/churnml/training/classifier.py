@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
@@ -251,6 +251,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(X, pa.Table):
             X = X.to_pandas(types_mapper=_arrow_type)  # noqa: N806
         if hasattr(X, "columns") and hasattr(X, "dtypes"):
+            _refuse_twins(X)
             validate_data(self, X, y, reset=reset, skip_check_array=True)
             if len(X) == 0:
                 raise ValueError("X has 0 samples (no rows); a minimum of 1 is required.")
@@ -268,6 +269,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _label(self, y: Any, n_rows: int) -> Floats:
         y = column_or_1d(y, warn=True)
+        assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         if len(y) != n_rows:
             raise ValueError(f"X has {n_rows} rows and y has {len(y)}.")
@@ -327,15 +329,20 @@ def _arrow_type(held: pa.DataType) -> Any:
     return pd.ArrowDtype(held)
 
 
-def _from_pandas(frame: Any) -> pa.Table:
-    columns, twice = {}, set()
-    for place, name in enumerate(map(str, frame.columns)):
-        if name in columns:
-            twice.add(name)
-        columns[name] = _plain_column(frame.iloc[:, place], name)
+def _refuse_twins(frame: Any) -> None:
+    names = list(map(str, frame.columns))
+    twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise TrainingError(f"columns appear twice: {', '.join(sorted(twice))}. Rename one.")
-    return pa.table(columns)
+        raise TrainingError(f"columns appear twice: {', '.join(twice)}. Rename one.")
+
+
+def _from_pandas(frame: Any) -> pa.Table:
+    return pa.table(
+        {
+            str(name): _plain_column(frame.iloc[:, place], str(name))
+            for place, name in enumerate(frame.columns)
+        }
+    )
 
 
 def _plain_column(values: Any, name: str = "") -> pa.ChunkedArray:

@@ -1,0 +1,211 @@
+"""The estimator keeps scikit-learn's contract, and takes tables as they come."""
+
+from __future__ import annotations
+
+import datetime as dt
+import pickle
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from churnml import ChurnClassifier, TrainingError
+from churnml.training.classifier import ColumnWarning
+
+N = 400
+
+
+def quick(**changes: Any) -> ChurnClassifier:
+    given = {"shapes": ("small",), "folds": 2, "max_rounds": 20}
+    return ChurnClassifier(**{**given, **changes})
+
+
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
+    [quick(), quick(shapes=("stump", "large"), most_shapes=1)]
+)
+def test_it_keeps_the_contract_of_scikit_learn(
+    estimator: ChurnClassifier, check: Callable[[ChurnClassifier], None]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ColumnWarning)
+        check(estimator)
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    generator = np.random.default_rng(1)
+    tenure = generator.integers(0, 72, N)
+    return pd.DataFrame(
+        {
+            "customer": [f"c-{n:04}" for n in range(N)],
+            "tenure": tenure,
+            "charges": [" " if n % 9 == 0 else f"{n % 100}.5" for n in range(N)],
+            "contract": pd.Categorical(np.where(tenure > 30, "year", "month")),
+            "auto": generator.random(N) < 0.5,
+            "since": [dt.datetime(2024, 1, 1) - dt.timedelta(days=int(30 * t)) for t in tenure],
+            "empty": np.full(N, np.nan),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def left(rows: pd.DataFrame) -> np.ndarray:
+    noise = np.random.default_rng(2).normal(size=N)
+    return np.where(0.05 * (30 - rows["tenure"]) + noise > 0, "left", "stayed")
+
+
+@pytest.fixture(scope="module")
+def fitted(rows: pd.DataFrame, left: np.ndarray) -> ChurnClassifier:
+    with pytest.warns(ColumnWarning):
+        return quick().fit(rows, left)
+
+
+def test_it_reads_a_table_as_it_comes_and_says_what_it_leaves_out(
+    fitted: ChurnClassifier, rows: pd.DataFrame, left: np.ndarray
+) -> None:
+    assert fitted.columns_.features == ("tenure", "charges", "contract", "auto", "since")
+    assert fitted.columns_.categorical == ("contract",)
+    assert dict(fitted.left_out_) == {
+        "customer": "names rather than describes: 400 values in 400 rows",
+        "empty": "holds no value",
+    }
+    assert fitted.classes_.tolist() == ["left", "stayed"]
+    assert np.mean(fitted.predict(rows) == left) > 0.7
+    proba = fitted.predict_proba(rows)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    np.testing.assert_allclose(
+        np.log(proba[:, 1] / proba[:, 0]), fitted.decision_function(rows), atol=1e-9
+    )
+
+
+def test_arrow_and_pandas_say_the_same(fitted: ChurnClassifier, rows: pd.DataFrame) -> None:
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    np.testing.assert_array_equal(fitted.predict_proba(table), fitted.predict_proba(rows))
+
+
+def test_reasons_add_up(fitted: ChurnClassifier, rows: pd.DataFrame) -> None:
+    reasons = fitted.explain(rows.head(30))
+    assert list(reasons) == ["base", *fitted.columns_.features]
+    np.testing.assert_allclose(
+        reasons.sum(axis=1), fitted.decision_function(rows.head(30)), atol=1e-9
+    )
+
+
+def test_categories_never_seen_are_told_and_taken_as_missing(
+    fitted: ChurnClassifier, rows: pd.DataFrame
+) -> None:
+    odd = rows.head(3).assign(contract=np.array(["decade", "month", None], dtype=object))
+    with pytest.warns(ColumnWarning, match=r"'contract' holds values .* missing: 'decade'\."):
+        found = fitted.predict_proba(odd)
+    none = odd.assign(contract=pd.Series([None, "month", None], dtype="str"))
+    np.testing.assert_array_equal(found, fitted.predict_proba(none))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: rows.drop(columns="tenure"), r"(?s)yet now missing.*tenure"),
+        (lambda rows: rows.assign(more=1), r"(?s)unseen at fit time.*more"),
+        (lambda rows: rows[rows.columns[::-1]], "same order"),
+        (lambda rows: rows.assign(tenure="x"), r"'tenure' holds text \('x'\)"),
+        (lambda rows: rows.assign(since=3), "'since' holds int64, but the model knows a date"),
+        (lambda rows: rows.assign(tenure=np.inf), "'tenure' is infinite"),
+        (lambda rows: rows.head(0), "0 samples"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused_by_name(
+    fitted: ChurnClassifier,
+    rows: pd.DataFrame,
+    change: Callable[[pd.DataFrame], pd.DataFrame],
+    message: str,
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        fitted.predict_proba(change(rows))
+
+
+def test_rows_of_an_account_stay_together(rows: pd.DataFrame, left: np.ndarray) -> None:
+    """Each account is there five times: by heart, a model would know the one held out."""
+    accounts = np.arange(N) // 5
+    once = rows[["tenure"]].iloc[::5].loc[lambda kept: kept.index.repeat(5)]
+    coin = np.repeat(np.arange(N // 5) % 2 == 0, 5)
+    wild = {"shapes": ("wild",), "max_rounds": 200, "folds": 4}
+    together = quick(**wild).fit(once, coin, groups=accounts).fitted_.ensemble
+    apart = quick(**wild).fit(once, coin).fitted_.ensemble
+    assert together.losses["wild"] > 0.65
+    assert apart.losses["wild"] < 0.5
+    with pytest.raises(ValueError, match=r"groups has shape \(3,\); expected \(400,\)"):
+        quick().fit(once, coin, groups=accounts[:3])
+
+
+def test_it_goes_through_pipelines_clones_pickles_and_cross_validation(
+    fitted: ChurnClassifier, rows: pd.DataFrame, left: np.ndarray
+) -> None:
+    again = pickle.loads(pickle.dumps(fitted))  # noqa: S301 - our own bytes
+    np.testing.assert_array_equal(again.predict_proba(rows), fitted.predict_proba(rows))
+    kept = rows[["tenure", "charges", "contract"]]
+    scores = cross_val_score(
+        make_pipeline(clone(fitted)),
+        kept,
+        left,
+        groups=np.arange(N) // 2,
+        cv=GroupKFold(3),
+        scoring="roc_auc",
+    )
+    assert scores.min() > 0.75
+
+
+def test_a_seed_gives_one_model_for_any_number_of_threads(
+    rows: pd.DataFrame, left: np.ndarray
+) -> None:
+    kept = rows[["tenure", "charges"]]
+
+    def said(**given: Any) -> np.ndarray:
+        return quick(**given).fit(kept, left).predict_proba(kept)
+
+    np.testing.assert_array_equal(said(), said(n_jobs=2))
+    np.testing.assert_array_equal(said(), said(random_state=0))
+    assert not np.array_equal(said(), said(random_state=1))
+    drawn = said(random_state=np.random.RandomState(5))
+    np.testing.assert_array_equal(drawn, said(random_state=np.random.RandomState(5)))
+
+
+def test_directions_bind(rows: pd.DataFrame, left: np.ndarray) -> None:
+    kept = rows[["tenure", "charges"]]
+    bound = quick(monotone={"tenure": 1}).fit(kept, left)
+    steps = pd.DataFrame({"tenure": np.arange(72), "charges": "50.5"})
+    assert (np.diff(bound.decision_function(steps)) >= 0).all()
+    with pytest.raises(ValueError, match="monotone names 'tenur', which is no column of X"):
+        quick(monotone={"tenur": 1}).fit(kept, left)
+
+
+def test_a_table_that_says_nothing_gives_the_base_rate(left: np.ndarray) -> None:
+    blank = pd.DataFrame({"empty": np.full(N, np.nan)})
+    with pytest.warns(ColumnWarning, match="holds no value"):
+        found = quick().fit(blank, left).predict_proba(blank)
+    assert found[:, 1] == pytest.approx(np.mean(left == "stayed"), abs=0.01)
+
+
+def test_what_cannot_be_read_is_refused(left: np.ndarray) -> None:
+    with pytest.raises(TrainingError, match="columns appear twice: a"):
+        quick().fit(pd.DataFrame(np.ones((N, 2)), columns=["a", "a"]), left)
+    with pytest.raises(TrainingError, match=r"column 'a' holds values that are neither"):
+        quick().fit(pd.DataFrame({"a": [[1], {2: 3}] * (N // 2)}), left)
+
+
+def test_mixed_values_are_text() -> None:
+    generator = np.random.default_rng(4)
+    mixed = pd.DataFrame(
+        {"plan": np.array([1, "pro", None, 2.5], dtype=object)[generator.integers(0, 4, N)]}
+    )
+    label = (mixed["plan"].astype(str) == "pro").to_numpy() ^ (generator.random(N) < 0.1)
+    model = quick().fit(mixed, label)
+    assert model.columns_.categorical == ("plan",)
+    assert np.mean(model.predict(mixed) == label) > 0.85
