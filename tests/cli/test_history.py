@@ -98,7 +98,7 @@ def test_scores_are_shown_and_written(run: Call, acme: Path) -> None:
 
     assert status == 0, err
     assert " accounts scored as of 2026-06-30 " in lines[0]
-    assert lines[1].split() == ["account", "churn", "tier", "ARR", "because"]
+    assert lines[1].split() == ["account", "churn", "80%", "within", "tier", "ARR", "because"]
     path = Path(lines[-1].removeprefix("all scores: "))
     assert path.parent == acme / "var" / "scores"
     table = pq.read_table(path)
@@ -120,6 +120,9 @@ def test_the_document_of_scores_is_all_of_stdout(run: Call, acme: Path) -> None:
     told = first["base"] + math.fsum(reason["contribution"] for reason in first["reasons"])
     assert told == pytest.approx(first["log_odds"], abs=1e-9)
     assert first["cutoff"] == document["cutoff"]
+    assert 0 <= first["low"] < first["probability"] < first["high"] <= 1
+    assert first["level"] == 0.8
+    assert 0 <= document["thin"] <= document["rows"]
     assert document["stale"] == []
     assert document["not_asked"] == 0
     assert document["given"] == []

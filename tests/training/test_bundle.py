@@ -77,9 +77,17 @@ def test_a_bundle_scores_as_the_model_did(
 ) -> None:
     before = fitted.model.score(table.frame, contributions=True)
     after = written.score(table.frame, contributions=True)
-    for name in ("margin", "spread", "log_odds", "probability", "contributions"):
+    for name in (
+        "margin",
+        "spread",
+        "log_odds",
+        "probability",
+        "low",
+        "high",
+        "base",
+        "contributions",
+    ):
         assert np.array_equal(getattr(before, name), getattr(after, name))
-    assert before.base == after.base
     assert written.features == table.features
     assert written.families == table.families
 
@@ -237,7 +245,7 @@ def _rename(manifest: dict[str, Any], place: int, name: str) -> None:
         (lambda m: m["fold_trees"].__setitem__(0, 0), "fold_trees"),
         (lambda m: m["fold_trees"].append(1), r"trees and the manifest \d+"),
         (lambda m: _move_a_tree(m["fold_trees"]), "answers otherwise .* spread"),
-        (lambda m: m["calibrator"].update(slope=-1.0), "calibrator.slope"),
+        (lambda m: m["calibrator"].update(slope=-1.0), "calibrator.line.slope"),
         (lambda m: m["calibrator"].update(intercept=0.5), "answers otherwise .* probability"),
         (lambda m: (m["features"].pop(), m["catalogue"]["features"].pop()), "the manifest 6"),
         (lambda m: m["features"].reverse(), "golden.json"),

@@ -15,6 +15,7 @@ from churnml.features.table import TrainingTable
 from churnml.splits import Split, span
 from churnml.training.calibration import Calibrator, fit_platt, probability
 from churnml.training.estimator import FittedModel, fit
+from churnml.training.judgement import FAIR, Judgement
 from churnml.training.merging import merge
 from churnml.training.recipes import CalibrationSpec, Recipe
 from churnml.training.shapes import Shape
@@ -70,8 +71,10 @@ def test_the_spread_is_the_jackknife_of_the_folds(
     squares = sum((margin - mean) ** 2 for margin in without)
     scores = model.score(table.frame.slice(0, 50))
     np.testing.assert_allclose(scores.margin, mean, rtol=0, atol=1e-12)
-    wanted = model.calibrator.slope * np.sqrt(2 / 3 * squares)
-    np.testing.assert_allclose(scores.spread, wanted, rtol=1e-9)
+    assert isinstance(model.calibrator, Calibrator)
+    squares = (FAIR * model.calibrator.slope) ** 2 * 2 / 3 * squares
+    squares += model.judgement.doubt.variance(scores.margin)
+    np.testing.assert_allclose(scores.spread, np.sqrt(squares), rtol=1e-9)
     assert (scores.spread > 0).all()
 
 
@@ -81,6 +84,7 @@ def test_members_that_agree_leave_no_spread(
     text = merge([(fitted.model.by_fold[0].model_to_string(), 1.0)] * 3)
     trees = fitted.model.fold_trees[0]
     same = dataclasses.replace(fitted.model, text=text, fold_trees=(trees,) * 3)
+    same = dataclasses.replace(same, judgement=Judgement())
     np.testing.assert_allclose(same.score(table.frame.slice(0, 50)).spread, 0, atol=1e-12)
 
 
@@ -120,6 +124,7 @@ def test_contributions_add_up_to_the_calibrated_log_odds(
     np.testing.assert_allclose(total, scores.log_odds, atol=1e-9)
     np.testing.assert_allclose(probability(scores.log_odds), scores.probability, atol=0)
     calibrator = fitted.model.calibrator
+    assert isinstance(calibrator, Calibrator)
     np.testing.assert_array_equal(
         scores.log_odds, calibrator.slope * scores.margin + calibrator.intercept
     )
@@ -218,6 +223,7 @@ def test_nothing_to_learn_still_gives_the_base_rate(
     mute = Shape(name="mute", min_data_in_leaf=10_000)
     spec = recipe.model.model_copy(update={"own_shapes": (mute,)})
     dull = fit(table, split.learn, spec, PLATT)
+    assert isinstance(dull.model.calibrator, Calibrator)
     assert dull.model.calibrator.guarded
     rows = table.frame.take(pa.array(split.learn))
     scores = dull.model.score(rows, contributions=True)

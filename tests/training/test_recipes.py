@@ -98,7 +98,7 @@ def test_a_flat_table(tmp_path: Path) -> None:
         (OWN + "learning_rate = true\n", r"model\.own_shapes\.0\.learning_rate"),
         (LABEL + "[[model.own_shapes]]\nnum_leaves = 3\n", r"own_shapes\.0\.name' is required"),
         (LABEL + "[splits]\ntest_cutoffs = 0\n", "splits.test_cutoffs"),
-        (LABEL + '[calibration]\nmethod = "isotonic"\n', "calibration.method"),
+        (LABEL + '[calibration]\nmethod = "sigmoid"\n', "calibration.method"),
         (
             LABEL + '[features]\ninclude = ["a"]\nexclude = ["a"]\n',
             "included and excluded at once: a",

@@ -139,7 +139,10 @@ def _show(found: ScoreList, path: Path, top: int) -> None:
             soft_wrap=True,
         )
     if found.scores:
-        out.print(_riskiest(found.scores[:top]))
+        shown = found.scores[:top]
+        out.print(_riskiest(shown))
+        if any(item.thin is not None for item in shown):
+            out.print("* too little history to go by: drawn to the rate of its segment")
     elif not found.not_asked:
         out.print("Nobody is in the population that the label is about.")
     out.print(f"all scores: {path}", style="dim", highlight=False, soft_wrap=True)
@@ -155,6 +158,7 @@ def _riskiest(scores: Sequence[Scored]) -> Table:
     if dated:
         table.add_column("as of")
     table.add_column("churn", justify="right")
+    table.add_column(f"{scores[0].level:.0%} within" if scores else "within", justify="right")
     table.add_column("tier")
     table.add_column("ARR", justify="right")
     table.add_column("because")
@@ -163,8 +167,16 @@ def _riskiest(scores: Sequence[Scored]) -> Table:
         arr = "" if item.arr is None else f"{item.arr:,.0f}"
         # An account's name and its values are no markup.
         named, because = Text(item.account_id), Text(_because(item))
-        table.add_row(named, *when, f"{item.probability:.0%}", item.tier, arr, because)
+        table.add_row(
+            named, *when, f"{item.probability:.0%}", _within(item), item.tier, arr, because
+        )
     return table
+
+
+def _within(item: Scored) -> str:
+    """Tell the interval, and mark it where it says little for want of history."""
+    mark = "*" if item.thin is not None else ""
+    return f"{item.low:.0%}–{item.high:.0%}{mark}"
 
 
 def _because(item: Scored) -> str:
@@ -201,6 +213,7 @@ def _document(found: ScoreList, path: Path, top: int) -> dict[str, Any]:
         "not_asked": found.not_asked,
         "stale": [item.document() for item in found.stale],
         "tiers": _by_tier(found),
+        "thin": sum(item.thin is not None for item in found.scores),
         "file": str(path),
         "riskiest": [
             {**asdict(item), "cutoff": item.cutoff and item.cutoff.isoformat()}

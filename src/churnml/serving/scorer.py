@@ -273,7 +273,11 @@ def _scored(
                 tier=names[place],
                 arr=of.arr[first + place],
                 log_odds=float(found.log_odds[place]),
-                base=found.base,
+                base=float(found.base[place]),
+                low=float(found.low[place]),
+                high=float(found.high[place]),
+                level=bundle.manifest.judgement.intervals.level,
+                thin=found.thin[place] or None,
                 reasons=reasons(shares[place], bundle.features, rows[place], catalogue),
             )
             for place in range(block.num_rows)

@@ -36,6 +36,13 @@ class Scored:
         Annual recurring revenue at the cutoff.
     log_odds, base : float
         Calibrated log-odds, and what they would be if nothing were known of the account.
+    low, high : float
+        Interval in which the account's own probability lies, as far as can be said: accounts that
+        look alike are not alike.
+    level : float
+        Share of accounts whose own probability shall lie within theirs.
+    thin : str or None
+        Why the account's history is too thin to go by; its score is drawn to its segment's rate.
     reasons : tuple of Reason
         Every family's share; with `base` they add up to `log_odds`.
     """
@@ -47,6 +54,10 @@ class Scored:
     arr: float | None
     log_odds: float
     base: float
+    low: float
+    high: float
+    level: float
+    thin: str | None
     reasons: tuple[Reason, ...]
 
     @property
@@ -93,9 +104,10 @@ class ScoreList:
         -------
         pyarrow.Table
             A row for each score: ``account_id``, ``cutoff``, ``probability``, ``tier``, ``arr``,
-            ``arr_at_risk`` (``arr × probability``), ``log_odds``, ``base``, then the three heaviest
-            reasons that raise the risk as ``reason_1``, ``reason_1_log_odds`` and so on, null where
-            there are fewer, and ``bundle``.
+            ``arr_at_risk`` (``arr × probability``), ``low``, ``high`` and ``level`` of the
+            interval, ``thin`` (null, or why there is too little history), ``log_odds``, ``base``,
+            then the three heaviest reasons that raise the risk as ``reason_1``,
+            ``reason_1_log_odds`` and so on, null where there are fewer, and ``bundle``.
         """
         rows = [{**_row(item), "bundle": self.bundle.id} for item in self.scores]
         return pa.Table.from_pylist(rows, schema=_schema())
@@ -109,6 +121,10 @@ def _schema() -> pa.Schema:
         ("tier", pa.string()),
         ("arr", pa.float64()),
         ("arr_at_risk", pa.float64()),
+        ("low", pa.float64()),
+        ("high", pa.float64()),
+        ("level", pa.float64()),
+        ("thin", pa.string()),
         ("log_odds", pa.float64()),
         ("base", pa.float64()),
     ]
@@ -126,6 +142,10 @@ def _row(item: Scored) -> dict[str, Any]:
         "tier": item.tier.value,
         "arr": item.arr,
         "arr_at_risk": None if item.arr is None else item.arr * item.probability,
+        "low": item.low,
+        "high": item.high,
+        "level": item.level,
+        "thin": item.thin,
         "log_odds": item.log_odds,
         "base": item.base,
     }

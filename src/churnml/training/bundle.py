@@ -29,10 +29,12 @@ from churnml.features.snapshot import from_snapshot
 from churnml.features.table import META
 from churnml.labels import ColumnLabel
 from churnml.training.calibration import Calibrator
+from churnml.training.calibrators import Curve
+from churnml.training.curves import BetaCurve, IsotonicCurve
 from churnml.training.encoding import Encoding, FeatureKind
 from churnml.training.estimator import FittedModel, Model, Scores
 from churnml.training.golden import Golden, make, replay
-from churnml.training.manifest import FORMAT, Manifest, describe
+from churnml.training.manifest import FORMAT, BetaRecord, CalibratorRecord, Manifest, describe
 from churnml.training.trees import check
 
 if TYPE_CHECKING:
@@ -181,6 +183,7 @@ def load(folder: Path) -> Bundle:
     """
     raw, manifest = _read_manifest(folder)
     catalogue = _catalogue(folder / MANIFEST, manifest)
+    _require_features(folder / MANIFEST, manifest)
     contents = _verified(folder, manifest)
     kinds = {item.name: item.kind for item in manifest.features}
     encoding = Encoding(
@@ -189,15 +192,45 @@ def load(folder: Path) -> Bundle:
             {x.name: x.codes for x in manifest.features if x.kind is FeatureKind.CATEGORY}
         ),
     )
-    calibrator = Calibrator(**manifest.calibrator.model_dump())
+    calibrator = _calibrator(manifest)
     text = _trees(folder / MODEL, contents[MODEL], len(kinds), sum(manifest.fold_trees))
-    model = Model(encoding, calibrator, text, manifest.fold_trees)
+    model = Model(encoding, calibrator, text, manifest.fold_trees, manifest.judgement)
     path = folder / GOLDEN
     try:
         replay(model, parse(Golden, json.loads(contents[GOLDEN]), path))
     except (ValueError, ConfigError, BundleError) as error:
         raise BundleError(f"{path}: {error}") from error
     return Bundle(folder, hashlib.sha256(raw).hexdigest(), manifest, model, catalogue)
+
+
+def _calibrator(manifest: Manifest) -> Curve:
+    record = manifest.calibrator
+    content = record.model_dump(exclude={"kind"})
+    if isinstance(record, CalibratorRecord):
+        return Calibrator(**content)
+    return BetaCurve(**content) if isinstance(record, BetaRecord) else IsotonicCurve(**content)
+
+
+def _require_features(path: Path, manifest: Manifest) -> None:
+    """Make sure that segments and the rule of thin history name features, and know their values."""
+    codes = {item.name: item.codes for item in manifest.features}
+    judgement = manifest.judgement
+    thin = judgement.thin.least if judgement.thin is not None else {}
+    unknown = sorted({*thin, *(part.feature for part in judgement.segments)} - set(codes))
+    if unknown:
+        raise BundleError(
+            f"{path}: judgement names {unknown[0]!r}, none of the features. Take the bundle from "
+            "where it was made again."
+        )
+    wanted = [len(codes[part.feature] or (*part.bounds, "")) + 1 for part in judgement.segments]
+    rates = len(judgement.thin.rates) if judgement.thin is not None else 0
+    if wanted != [len(part.segments) for part in judgement.segments] or (
+        judgement.thin is not None and rates != (wanted[0] if wanted else 1)
+    ):
+        raise BundleError(
+            f"{path}: judgement has other segments than its features have values. Take the bundle "
+            "from where it was made again."
+        )
 
 
 def _trees(path: Path, content: bytes, n_features: int, n_trees: int) -> str:

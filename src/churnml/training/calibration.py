@@ -44,6 +44,10 @@ class Calibrator:
         """Calibrate margins (n,)."""
         return np.asarray(self.slope * margin + self.intercept)
 
+    def steepness(self, margin: Floats) -> Floats:
+        """How much log-odds change for a small change of the margin (n,)."""
+        return np.full(margin.shape, self.slope)
+
 
 def probability(log_odds: Floats) -> Floats:
     """Turn log-odds (n,) into probabilities, without overflow at either end."""
@@ -51,12 +55,17 @@ def probability(log_odds: Floats) -> Floats:
     return np.asarray(np.where(log_odds >= 0, 1.0, small) / (1.0 + small))
 
 
+def smoothed(label: Floats) -> Floats:
+    """Give labels (n,) a prior of one row of each outcome, as Platt (1999) does."""
+    churned = float(label.sum())
+    return np.where(label == 1, (churned + 1) / (churned + 2), 1 / (label.size - churned + 2))
+
+
 def fit_platt(margin: Floats, label: Floats) -> Calibrator:
     """Fit slope and intercept on rows that the model was not fitted on.
 
     Labels are smoothed as Platt (1999) says: 1 becomes (n₁ + 1)/(n₁ + 2) and 0 becomes
-    1/(n₀ + 2), a prior of one row of each class that keeps a perfectly ranked slice from claiming
-    certainty.
+    1/(n₀ + 2), which keeps a perfectly ranked slice from claiming certainty.
 
     Parameters
     ----------
@@ -83,7 +92,7 @@ def fit_platt(margin: Floats, label: Floats) -> Calibrator:
         )
     if not np.isfinite(margin).all():
         raise TrainingError("the model's margins are not finite numbers.")
-    target = np.where(label == 1, (churned + 1) / (churned + 2), 1 / (label.size - churned + 2))
+    target = smoothed(label)
     spread = float(margin.std())
     centre = float(margin.mean())
     if spread < 1e-9:

@@ -63,8 +63,8 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     monotone : mapping of str to int, optional
         Columns that may only raise (1) or only lower (−1) the risk. Say so where you know it: a
         score that falls when usage falls is believed by nobody.
-    calibration : "platt" or "none"
-        How margins become probabilities.
+    calibration : "auto", "platt", "beta", "isotonic" or "none"
+        How margins become probabilities; see `CalibrationSpec`.
     random_state : int, RandomState or None
         Fixes all chance. None is 0: churnml gives the same model twice unless told otherwise.
     n_jobs : int, optional
@@ -104,7 +104,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         early_stopping_rounds: int = 50,
         max_bin: int = 255,
         monotone: Mapping[str, int] | None = None,
-        calibration: str = "platt",
+        calibration: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
     ) -> None:
@@ -187,6 +187,32 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         positive = self._scores(X).probability
         return np.column_stack([1.0 - positive, positive])
 
+    def predict_interval(self, X: Any, *, level: float = 0.8) -> Floats:  # noqa: N803
+        """Where the probability of the second outcome lies for each row by itself.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame, pyarrow.Table or array-like (n, n_features)
+            Rows.
+        level : float
+            Share of rows whose own probability shall lie within, above 0 and below 1.
+
+        Returns
+        -------
+        ndarray (n, 2)
+            Low and high. Wider than want of data alone would have it: rows that look alike are not
+            alike, by an assumption that `IntervalSpec` states.
+
+        Raises
+        ------
+        ValueError
+            If `level` is out of bounds; else as `predict_proba`.
+        """
+        if not 0 < level < 1:
+            raise ValueError(f"level is {level!r}; expected a number above 0 and below 1.")
+        scores = self._scores(X, level=level)
+        return np.column_stack([scores.low, scores.high])
+
     def decision_function(self, X: Any) -> Floats:  # noqa: N803
         """Calibrated log-odds (n,) of the second outcome; raises as `predict_proba` does."""
         return self._scores(X).log_odds
@@ -231,11 +257,17 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.categorical = True
         return tags
 
-    def _scores(self, X: Any, *, contributions: bool = False) -> Scores:  # noqa: N803
+    def _scores(
+        self,
+        X: Any,  # noqa: N803
+        *,
+        contributions: bool = False,
+        level: float | None = None,
+    ) -> Scores:
         check_is_fitted(self)
         table = self._table(X, y="no_validation", reset=False)
         model = self.fitted_.model
-        scores = model.score(table, contributions=contributions)
+        scores = model.score(table, contributions=contributions, level=level)
         for name, values in model.encoding.unseen(table).items():
             shown = ", ".join(map(repr, values[:5])) + (", …" if len(values) > 5 else "")
             warnings.warn(

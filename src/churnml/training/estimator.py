@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,12 @@ import pyarrow as pa
 from churnml.errors import ChurnMLError, TrainingError
 from churnml.history.tables import ACCOUNT_ID
 from churnml.splits import Span, span
-from churnml.training.calibration import Calibrator, fit_platt, probability
+from churnml.training.calibration import probability
+from churnml.training.calibrators import Curve
 from churnml.training.encoding import Encoding
 from churnml.training.ensemble import Ensemble, Problem, race
 from churnml.training.folds import account_folds
+from churnml.training.judgement import Judgement, learn_judgement
 from churnml.training.merging import cut
 
 if TYPE_CHECKING:
@@ -40,13 +42,19 @@ class Scores:
         The trees' sum, log-odds before calibration.
     spread : ndarray (n,)
         Standard error of `log_odds` for want of data: how far they would move had other accounts
-        been learnt from.
+        been learnt from, and been calibrated on.
     log_odds : ndarray (n,)
         Calibrated.
     probability : ndarray (n,)
         Calibrated.
-    base : float
-        Calibrated log-odds before anything is known of an account; nan without contributions.
+    low, high : ndarray (n,)
+        Interval of each account's own probability, at the level of the model's recipe.
+    thin : tuple of str (n,)
+        Why an account's history is too thin to go by; empty where it is not. Such scores are drawn
+        to the rate of their segment.
+    base : ndarray (n,)
+        Calibrated log-odds before anything is known of an account; nan without contributions. The
+        same for all but thin accounts.
     contributions : ndarray (n, n_features) or None
         SHAP values of the calibrated log-odds: their sum and `base` make `log_odds`.
     """
@@ -55,7 +63,10 @@ class Scores:
     spread: Floats
     log_odds: Floats
     probability: Floats
-    base: float
+    low: Floats
+    high: Floats
+    thin: tuple[str, ...]
+    base: Floats
     contributions: Floats | None
 
 
@@ -67,18 +78,21 @@ class Model:
     ----------
     encoding : Encoding
         How features become numbers.
-    calibrator : Calibrator
+    calibrator : Calibrator, BetaCurve or IsotonicCurve
         How margins become log-odds.
     text : str
         All trees, as LightGBM writes them, fold by fold.
     fold_trees : tuple of int
         How many of them are of each fold's members; see `Ensemble`.
+    judgement : Judgement
+        What follows the calibrator: segments, thin history, intervals.
     """
 
     encoding: Encoding
-    calibrator: Calibrator
+    calibrator: Curve
     text: str
     fold_trees: tuple[int, ...]
+    judgement: Judgement = field(default_factory=Judgement)
 
     @cached_property
     def booster(self) -> lgb.Booster:
@@ -123,6 +137,7 @@ class Model:
         frame: pa.Table,
         *,
         contributions: bool = False,
+        level: float | None = None,
         beside: Collection[str] | None = None,
         error: type[ChurnMLError] = TrainingError,
     ) -> Scores:
@@ -134,6 +149,9 @@ class Model:
             Has every feature, by name.
         contributions : bool
             Whether to explain each row as well; costs many times the score itself.
+        level : float, optional
+            Share of accounts whose own probability shall lie in the interval; the recipe's if
+            omitted.
         beside, error
             As for `Encoding.matrix`.
 
@@ -146,15 +164,28 @@ class Model:
         if matrix.shape[0] == 0:
             nothing = np.empty(0)
             shares = np.empty((0, matrix.shape[1])) if contributions else None
-            return Scores(nothing, nothing, nothing, nothing, float("nan"), shares)
+            return Scores(*(nothing,) * 6, thin=(), base=nothing, contributions=shares)
         margin, spread = self.margins(matrix)
-        log_odds, spread = self.calibrator.log_odds(margin), self.calibrator.slope * spread
-        base, shares = float("nan"), None
+        judged = self.judgement.judge(self.calibrator, self.encoding, matrix, margin, spread)
+        intervals = self.judgement.intervals
+        low, high = intervals.about(judged.log_odds, judged.error, level or intervals.level)
+        base, shares = np.full(margin.size, np.nan), None
         if contributions:
             values = np.asarray(self.booster.predict(matrix, pred_contrib=True))
-            shares = self.calibrator.slope * values[:, :-1]
-            base = float(self.calibrator.slope * values[0, -1] + self.calibrator.intercept)
-        return Scores(margin, spread, log_odds, probability(log_odds), base, shares)
+            base, shares = self.judgement.explain(
+                self.calibrator, margin, float(values[0, -1]), values[:, :-1], judged
+            )
+        return Scores(
+            margin=margin,
+            spread=judged.error,
+            log_odds=judged.log_odds,
+            probability=probability(judged.log_odds),
+            low=low,
+            high=high,
+            thin=judged.thin,
+            base=base,
+            contributions=shares,
+        )
 
 
 @dataclass(frozen=True)
@@ -168,6 +199,10 @@ class FittedModel:
     ensemble : Ensemble
         What it is mixed of, and its margins of the rows learnt from by members that had not seen
         them.
+    calibration : str
+        The kind of calibrator.
+    calibration_losses : mapping of str to float
+        Log loss of each kind that was tried, on folds that it was not fitted on.
     parameters : mapping of str to value
         What LightGBM was given, beside the shapes.
     rows, accounts, churned : int
@@ -178,6 +213,8 @@ class FittedModel:
 
     model: Model
     ensemble: Ensemble
+    calibration: str
+    calibration_losses: Mapping[str, float]
     parameters: Mapping[str, Any]
     rows: int
     accounts: int
@@ -273,11 +310,12 @@ def learn(
     ensemble = race(
         problem, spec.candidates(), most=spec.most_shapes, seed=spec.seed, told=told or _silent
     )
-    platt = calibration.method == "platt"
-    calibrator = fit_platt(ensemble.held_out, label) if platt else Calibrator()
+    learnt = learn_judgement(problem, encoding, ensemble.held_out, accounts, calibration)
     return FittedModel(
-        model=Model(encoding, calibrator, ensemble.text, ensemble.fold_trees),
+        model=Model(encoding, learnt.curve, ensemble.text, ensemble.fold_trees, learnt.judgement),
         ensemble=ensemble,
+        calibration=learnt.method,
+        calibration_losses=MappingProxyType(learnt.losses),
         parameters=problem.fixed,
         rows=label.size,
         accounts=np.unique(accounts).size,

@@ -37,7 +37,7 @@ class Golden(FrozenModel):
         The features.
     rows : tuple of tuple
         Raw values, as they stand before encoding.
-    margin, spread, probability : tuple of float
+    margin, spread, probability, low, high : tuple of float
         What the model said when it was written.
     """
 
@@ -46,6 +46,8 @@ class Golden(FrozenModel):
     margin: tuple[float, ...]
     spread: tuple[float, ...]
     probability: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
 
 
 def make(model: Model, frame: pa.Table) -> dict[str, Any]:
@@ -81,6 +83,8 @@ def make(model: Model, frame: pa.Table) -> dict[str, Any]:
         "margin": scores.margin.tolist(),
         "spread": scores.spread.tolist(),
         "probability": scores.probability.tolist(),
+        "low": scores.low.tolist(),
+        "high": scores.high.tolist(),
     }
 
 
@@ -102,8 +106,10 @@ def replay(model: Model, golden: Golden) -> None:
     found = model.score(frame, beside=(), error=BundleError)
     for name, wanted, got in (
         ("margin", golden.margin, found.margin),
-        ("spread", golden.spread, found.spread),
         ("probability", golden.probability, found.probability),
+        ("spread", golden.spread, found.spread),
+        ("low", golden.low, found.low),
+        ("high", golden.high, found.high),
     ):
         if len(wanted) != got.size:
             raise BundleError(f"{got.size} golden rows have {len(wanted)} answers ({name}).")

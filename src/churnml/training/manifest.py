@@ -7,10 +7,11 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from itertools import pairwise
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import lightgbm as lgb
-from pydantic import Field
+from pydantic import Field, model_validator
 
 import churnml
 from churnml.actions.tiers import RiskTiers
@@ -19,12 +20,16 @@ from churnml.features.knowledge import KnownRule
 from churnml.features.snapshot import to_snapshot
 from churnml.labels import Cutoffs, LabelSpec
 from churnml.splits import Span
+from churnml.training.calibration import Calibrator
+from churnml.training.curves import BetaCurve, IsotonicCurve
 from churnml.training.encoding import FeatureKind
+from churnml.training.judgement import Judgement
 
 if TYPE_CHECKING:
     from churnml.backtest.metrics import Interval
     from churnml.features.catalogue import Catalogue
     from churnml.features.table import TrainingTable
+    from churnml.training.calibrators import Curve
     from churnml.training.estimator import FittedModel
     from churnml.training.recipes import Recipe
 
@@ -51,11 +56,38 @@ class FeatureRecord(FrozenModel):
 
 
 class CalibratorRecord(FrozenModel):
-    """The calibrator; see `Calibrator`."""
+    """The calibrator, if a line; see `Calibrator`."""
 
+    kind: Literal["line"]
     slope: float = Field(gt=0)
     intercept: float
     guarded: bool
+
+
+class BetaRecord(FrozenModel):
+    """The calibrator, if a beta curve; see `BetaCurve`."""
+
+    kind: Literal["beta"]
+    low: float = Field(gt=0)
+    high: float = Field(gt=0)
+    intercept: float
+
+
+class IsotonicRecord(FrozenModel):
+    """The calibrator, if isotonic; see `IsotonicCurve`."""
+
+    kind: Literal["isotonic"]
+    margins: tuple[float, ...] = Field(min_length=1)
+    values: tuple[float, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _both_ascend(self) -> Self:
+        for knots in (self.margins, self.values):
+            if any(b <= a for a, b in pairwise(knots)):
+                raise ValueError("knots of a calibrator must ascend")
+        if len(self.margins) != len(self.values):
+            raise ValueError("a calibrator needs as many values as margins")
+        return self
 
 
 class MetricRecord(FrozenModel):
@@ -79,6 +111,10 @@ class TrainingRecord(FrozenModel):
         What each shape of trees counts; see `churnml.training.ensemble`.
     losses : dict of str to float
         Log loss of each shape that was tried, on rows its members had not seen.
+    calibration : str
+        The kind of calibrator.
+    calibration_losses : dict of str to float
+        Log loss of each kind that was tried, on folds that it was not fitted on.
     rows, accounts, churned : int
         What it learnt from: rows, their accounts, and the rows that churned.
     cutoffs : Span or None
@@ -91,6 +127,8 @@ class TrainingRecord(FrozenModel):
     parameters: dict[str, Any]
     mix: dict[str, float]
     losses: dict[str, float]
+    calibration: str
+    calibration_losses: dict[str, float]
     rows: int
     accounts: int
     churned: int
@@ -116,8 +154,10 @@ class Manifest(FrozenModel):
         In the model's order.
     fold_trees : tuple of int
         How many trees, in the order of the file, are of each fold's members.
-    calibrator : CalibratorRecord
+    calibrator : CalibratorRecord, BetaRecord or IsotonicRecord
         How margins become log-odds.
+    judgement : Judgement
+        What follows: segments, thin history, intervals.
     tiers : RiskTiers
         Bounds of the risk tiers at the time of training.
     catalogue : dict
@@ -138,7 +178,10 @@ class Manifest(FrozenModel):
     cutoffs: Cutoffs
     features: tuple[FeatureRecord, ...]
     fold_trees: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=2)
-    calibrator: CalibratorRecord
+    calibrator: Annotated[
+        CalibratorRecord | BetaRecord | IsotonicRecord, Field(discriminator="kind")
+    ]
+    judgement: Judgement
     tiers: RiskTiers
     catalogue: dict[str, Any]
     known: dict[str, KnownRule]
@@ -188,7 +231,8 @@ def describe(
             for name, kind in encoding.kinds.items()
         ],
         "fold_trees": list(fitted.model.fold_trees),
-        "calibrator": asdict(fitted.model.calibrator),
+        "calibrator": _calibrator(fitted.model.calibrator),
+        "judgement": fitted.model.judgement.model_dump(mode="json"),
         "tiers": tiers.model_dump(mode="json"),
         "catalogue": to_snapshot(catalogue) if catalogue is not None else {},
         "known": {name: rule.model_dump(mode="json") for name, rule in known.items()},
@@ -197,6 +241,8 @@ def describe(
             "parameters": dict(fitted.parameters),
             "mix": dict(fitted.ensemble.weights),
             "losses": dict(fitted.ensemble.losses),
+            "calibration": fitted.calibration,
+            "calibration_losses": dict(fitted.calibration_losses),
             "rows": fitted.rows,
             "accounts": fitted.accounts,
             "churned": fitted.churned,
@@ -210,6 +256,11 @@ def describe(
         },
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
     }
+
+
+def _calibrator(curve: Curve) -> dict[str, Any]:
+    kinds = {Calibrator: "line", BetaCurve: "beta", IsotonicCurve: "isotonic"}
+    return {"kind": kinds[type(curve)], **asdict(curve)}
 
 
 def _span(span: Span | None) -> dict[str, Any] | None:

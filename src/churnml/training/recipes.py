@@ -12,7 +12,9 @@ from churnml.config import FrozenModel, parse, read_toml
 from churnml.errors import ConfigError, nearest
 from churnml.labels import ColumnLabel, Cutoffs, LabelSpec
 from churnml.splits import Splits
+from churnml.training.intervals import IntervalSpec
 from churnml.training.shapes import SHAPES, Shape
+from churnml.training.thin import ThinSpec
 
 # The rule of thumb that a model has to beat: whoever has not been seen for longest leaves first.
 BASELINE = "days_since_use"
@@ -118,13 +120,30 @@ class CalibrationSpec(FrozenModel):
 
     Parameters
     ----------
-    method : "platt" or "none"
+    method : "auto", "platt", "beta", "isotonic" or "none"
         ``platt`` fits slope and intercept of the log-odds on the margins of members that had not
-        seen the rows; ``none`` takes
-        the model's own log-odds.
+        seen the rows. ``auto`` takes a curve instead, where there are rows enough and those held
+        out are clearly better served by it. ``none`` takes the model's own log-odds.
+    segments : tuple of str
+        Features that part accounts, the weightiest first: within each value of a category, or each
+        quarter by a number, calibration is checked, and corrected where that proves itself on rows
+        held out. By the first, thin accounts are told apart.
+    thin : ThinSpec
+        When history is too thin to go by.
+    intervals : IntervalSpec
+        How wide intervals are.
     """
 
-    method: Literal["platt", "none"] = "platt"
+    method: Literal["auto", "platt", "beta", "isotonic", "none"] = "auto"
+    segments: tuple[str, ...] = ()
+    thin: ThinSpec = ThinSpec()
+    intervals: IntervalSpec = IntervalSpec()
+
+    @model_validator(mode="after")
+    def _segments_are_told_once(self) -> Self:
+        if len(set(self.segments)) < len(self.segments):
+            raise ValueError(f"segments names a feature twice: {', '.join(self.segments)}")
+        return self
 
 
 class Recipe(FrozenModel):
