@@ -15,6 +15,7 @@ from churnml.splits import final
 from churnml.training import bundle as bundles
 from churnml.training.bundle import Bundle
 from churnml.training.estimator import FittedModel, fit
+from churnml.training.hazard import FittedHazard, fit_hazard
 from churnml.training.recipes import Recipe
 from churnml.training.tables import Prepared, Progress, prepare
 from churnml.training.testing import Tested, test
@@ -97,7 +98,15 @@ def _train(project: Project, recipe: Recipe, progress: Progress) -> Trained:
     table = prepared.table
     parted = final(table.frame, recipe.splits, recipe.label, recipe.cutoffs)
     fitted = fit(table, parted, recipe.model, recipe.calibration)
-    bundle = _write_bundle(project, recipe, prepared, fitted, tested.evaluation)
+    hazard = fit_hazard(
+        table,
+        fitted.model.encoding,
+        recipe.label,
+        recipe.model,
+        recipe.survival.periods,
+        known_at=None,
+    )
+    bundle = _write_bundle(project, recipe, prepared, fitted, hazard, tested.evaluation)
     progress("tracking", 0.0)
     run = record(project, recipe, prepared, tested, fitted, bundle)
     progress("done", 1.0)
@@ -109,6 +118,7 @@ def _write_bundle(
     recipe: Recipe,
     prepared: Prepared,
     fitted: FittedModel,
+    hazard: FittedHazard | None,
     evaluation: Evaluation,
 ) -> Bundle:
     home = project.bundles / recipe.name
@@ -122,6 +132,7 @@ def _write_bundle(
             catalogue=prepared.catalogue,
             known=prepared.known,
             metrics=evaluation.metrics,
+            hazard=hazard,
         )
         folder = home / made.id[:_ID]
         if not _intact(folder, made.id):
