@@ -293,6 +293,8 @@ def test_labels_are_sorted_typed_and_monthly_by_default(history: MakeHistory) ->
             "involuntary": pa.bool_(),
             "downgraded": pa.bool_(),
             "churned_at": pa.timestamp("us"),
+            "periods_told": pa.int16(),
+            "churned_period": pa.int16(),
         }
     )
     pairs = list(zip(table["cutoff"].to_pylist(), table["account_id"].to_pylist(), strict=True))

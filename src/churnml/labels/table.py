@@ -26,6 +26,7 @@ from churnml.labels.pairs import (
     micros,
     sorted_ids,
 )
+from churnml.labels.periods import periods
 from churnml.labels.specs import (
     ColumnLabel,
     Cutoffs,
@@ -53,7 +54,9 @@ class Labels:
         ``account_id`` (string), ``cutoff`` (timestamp[us]; absent for a flat table without times),
         ``label`` (int8), ``arr`` (double, null if unknown), ``involuntary`` (bool), ``downgraded``
         (bool, null if unknown), ``churned_at`` (timestamp[us], null if it stayed as far as was
-        observed); for a flat table also ``row``, its position there. Sorted by cutoff, account.
+        observed), ``periods_told`` and ``churned_period`` (int16, the latter null if it churned in
+        none of the former; see `churnml.labels.periods`). For a flat table not these two, but
+        ``row``, its position there. Sorted by cutoff, account.
     dropped : mapping of str to int
         Rows that were left out, by reason; each row counts under its first.
     spec : HistorySpec or ColumnLabel
@@ -115,7 +118,7 @@ def label(history: History, spec: HistorySpec, cutoffs: Cutoffs) -> Labels:
             f"label needs {spec.reach_days} days after its cutoff; shorten lead, horizon, grace "
             "or settle_days, or move [cutoffs]."
         )
-    table = _table(source.ids, fates, spec, account, cutoff, kept, until)
+    table = _table(source, fates, spec, account, cutoff, kept, until)
     return Labels(table, MappingProxyType(dropped), spec)
 
 
@@ -227,7 +230,7 @@ def _reasons(fates: Fates, spec: HistorySpec, cutoff: Ints, until: int) -> dict[
 
 
 def _table(
-    ids: pa.Array,
+    source: Population,
     fates: Fates,
     spec: HistorySpec,
     account: Ints,
@@ -245,15 +248,18 @@ def _table(
         churned &= ~involuntary
     wait = (spec.reach_days - spec.lead_days - spec.horizon_days) * DAY
     observed = leaving + wait <= until
+    later = periods(source, spec, fates.take(rows), account[rows], cutoff[rows], until)
     return pa.table(
         {
-            "account_id": ids.take(pa.array(account[rows])),
+            "account_id": source.ids.take(pa.array(account[rows])),
             "cutoff": _timestamps(cutoff[rows]),
             "label": pa.array(churned.astype(np.int8)),
             "arr": pa.array(fates.mrr[rows] * 12, from_pandas=True),
             "involuntary": pa.array(involuntary),
             "downgraded": pa.array(fates.downgraded[rows], mask=~fates.downgrade_known[rows]),
             "churned_at": _timestamps(np.where(observed, leaving, FAR), missing=~observed),
+            "periods_told": pa.array(later.told.astype(np.int16)),
+            "churned_period": pa.array(later.churned.astype(np.int16), mask=later.churned == 0),
         }
     )
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from churnml.features.catalogue import Catalogue
     from churnml.features.table import TrainingTable
     from churnml.training.estimator import FittedModel
+    from churnml.training.hazard import FittedHazard
     from churnml.training.recipes import Recipe
 
 FORMAT = 3
@@ -64,6 +65,25 @@ class MetricRecord(FrozenModel):
     value: float | None
     low: float | None
     high: float | None
+
+
+class SurvivalRecord(FrozenModel):
+    """What tells of the periods after the label's own.
+
+    Parameters
+    ----------
+    calibrators : tuple of CalibratorRecord
+        From the second period on.
+    rounds : int
+        Trees kept.
+    at_risk, churned : tuple of int
+        Rows and churners learnt from, period by period from the second on.
+    """
+
+    calibrators: tuple[CalibratorRecord, ...] = Field(min_length=1)
+    rounds: int
+    at_risk: tuple[int, ...]
+    churned: tuple[int, ...]
 
 
 class TrainingRecord(FrozenModel):
@@ -118,6 +138,8 @@ class Manifest(FrozenModel):
         How many trees, in the order of the file, are of each fold's members.
     calibrator : CalibratorRecord
         How margins become log-odds.
+    survival : SurvivalRecord or None
+        What tells of later periods; none where there was nothing to learn it from.
     tiers : RiskTiers
         Bounds of the risk tiers at the time of training.
     catalogue : dict
@@ -139,6 +161,7 @@ class Manifest(FrozenModel):
     features: tuple[FeatureRecord, ...]
     fold_trees: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=2)
     calibrator: CalibratorRecord
+    survival: SurvivalRecord | None = None
     tiers: RiskTiers
     catalogue: dict[str, Any]
     known: dict[str, KnownRule]
@@ -162,12 +185,13 @@ def describe(
     known: Mapping[str, KnownRule],
     metrics: Mapping[str, Interval],
     contents: Mapping[str, bytes],
+    hazard: FittedHazard | None = None,
 ) -> dict[str, Any]:
     """Write the manifest of a bundle, in values that JSON knows.
 
     Parameters
     ----------
-    fitted, table, recipe, tiers, catalogue, known, metrics
+    fitted, table, recipe, tiers, catalogue, known, metrics, hazard
         As for `churnml.training.bundle.write`.
     contents : mapping of str to bytes
         Every other file, by name.
@@ -189,6 +213,7 @@ def describe(
         ],
         "fold_trees": list(fitted.model.fold_trees),
         "calibrator": asdict(fitted.model.calibrator),
+        "survival": _survival(hazard) if hazard is not None else None,
         "tiers": tiers.model_dump(mode="json"),
         "catalogue": to_snapshot(catalogue) if catalogue is not None else {},
         "known": {name: rule.model_dump(mode="json") for name, rule in known.items()},
@@ -209,6 +234,15 @@ def describe(
             for name, interval in metrics.items()
         },
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+    }
+
+
+def _survival(fitted: FittedHazard) -> dict[str, Any]:
+    return {
+        "calibrators": [asdict(item) for item in fitted.hazard.calibrators],
+        "rounds": fitted.rounds,
+        "at_risk": list(fitted.at_risk),
+        "churned": list(fitted.churned),
     }
 
 

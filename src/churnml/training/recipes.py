@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from churnml.config import FrozenModel, parse, read_toml
 from churnml.errors import ConfigError, nearest
 from churnml.labels import ColumnLabel, Cutoffs, LabelSpec
+from churnml.labels.periods import MOST
 from churnml.splits import Splits
 from churnml.training.shapes import SHAPES, Shape
 
@@ -127,6 +128,20 @@ class CalibrationSpec(FrozenModel):
     method: Literal["platt", "none"] = "platt"
 
 
+class SurvivalSpec(FrozenModel):
+    """How far ahead to tell when accounts leave.
+
+    Parameters
+    ----------
+    periods : int
+        Periods of the label's horizon, the first of which is the label's own. More of them need
+        more history: nothing is told of one that too few rows have seen to its end. 1 tells of the
+        label's window alone, and makes training shorter.
+    """
+
+    periods: int = Field(default=4, ge=1, le=MOST)
+
+
 class Recipe(FrozenModel):
     """One file of ``training/``.
 
@@ -148,6 +163,8 @@ class Recipe(FrozenModel):
         The model's parameters.
     calibration : CalibrationSpec
         How margins become probabilities.
+    survival : SurvivalSpec
+        How far ahead to tell when accounts leave; a flat table tells of its own window alone.
     baseline : str
         The feature whose AUC alone is told beside the model's: what the team goes by today. More
         is riskier, and a missing value riskiest; with ``-`` before the name less is riskier.
@@ -161,6 +178,7 @@ class Recipe(FrozenModel):
     splits: Splits = Splits()
     model: ModelSpec = ModelSpec()
     calibration: CalibrationSpec = CalibrationSpec()
+    survival: SurvivalSpec = SurvivalSpec()
     baseline: str = Field(default=BASELINE, pattern="^-?[^-]")
 
     @model_validator(mode="after")
@@ -172,6 +190,11 @@ class Recipe(FrozenModel):
                 )
             if self.features.families:
                 raise ValueError("a flat table has no feature families: use include and exclude")
+            if "survival" in self.model_fields_set and self.survival.periods > 1:
+                raise ValueError(
+                    "a flat table tells of its label's window alone, not of later periods: leave "
+                    "[survival] out"
+                )
             return self
         days = self.cutoffs.days_before_renewal
         opens, closes = self.label.lead_days, self.label.lead_days + self.label.horizon_days

@@ -16,6 +16,7 @@ from churnml.project import Project
 from churnml.training import bundle as bundles
 from churnml.training.bundle import Bundle
 from churnml.training.estimator import FittedModel, fit
+from churnml.training.hazard import FittedHazard, fit_hazard
 from churnml.training.recipes import Recipe
 from churnml.training.tables import Prepared, Progress, prepare
 from churnml.training.testing import Tested, test
@@ -101,7 +102,15 @@ def _train(project: Project, recipe: Recipe, progress: Progress) -> Trained:
         recipe.calibration,
         lambda share: progress("final model", share),
     )
-    bundle = _write_bundle(project, recipe, prepared, fitted, tested.evaluation)
+    hazard = fit_hazard(
+        table,
+        fitted.model.encoding,
+        recipe.label,
+        recipe.model,
+        recipe.survival.periods,
+        known_at=None,
+    )
+    bundle = _write_bundle(project, recipe, prepared, fitted, hazard, tested.evaluation)
     progress("tracking", 0.0)
     run = record(project, recipe, prepared, tested, fitted, bundle)
     progress("done", 1.0)
@@ -113,6 +122,7 @@ def _write_bundle(
     recipe: Recipe,
     prepared: Prepared,
     fitted: FittedModel,
+    hazard: FittedHazard | None,
     evaluation: Evaluation,
 ) -> Bundle:
     home = project.bundles / recipe.name
@@ -126,6 +136,7 @@ def _write_bundle(
             catalogue=prepared.catalogue,
             known=prepared.known,
             metrics=evaluation.metrics,
+            hazard=hazard,
         )
         folder = home / made.id[:_ID]
         if not _intact(folder, made.id):
