@@ -105,10 +105,11 @@ def test_a_company_of_fifty_is_enough_for_a_first_model(
     [
         ("", "all", {}, "table 'subscriptions': it is empty"),
         ("all", "", {}, "table 'usage': it is empty"),
-        ([MONTHS], "all", {}, "churned; a model needs some who did and some who did not"),
-        ([MONTHS] * 40, "all", {}, "0 of "),
-        ([8] * 40, "all", {}, "cutoffs can give 0 tests"),
-        ([14] * 40, "all", {}, " rows to fit churned; a model needs"),
+        ([MONTHS], "all", {}, "those of 0 accounts churned and those of 1 account did not"),
+        ([MONTHS] * 40, "all", {}, "those of 0 accounts churned and those of 40 accounts"),
+        ([8] * 40, "all", {}, "those of 0 accounts churned and those of 40 accounts"),
+        ([14] * 40, "all", {}, "did not; a model needs two accounts of each at least"),
+        ([3] * 40, "all", {}, "cutoffs can give 0 tests"),
         ("all", "all", {"label": "horizon_days = 3000"}, "label window not fully observed"),
         (
             "all",
@@ -130,6 +131,7 @@ def test_a_company_of_fifty_is_enough_for_a_first_model(
         "nobody churned",
         "everybody churned early",
         "everybody churned at once",
+        "everybody churned before a test",
         "a horizon beyond history",
         "a single cutoff",
         "no cutoff",
