@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from churnml.backtest.metrics import Evaluation, Interval
     from churnml.splits import Span, Split
+    from churnml.training.sufficiency import Sufficiency
     from churnml.training.testing import AtCutoff, Tested
     from churnml.training.workflow import Trained
 
@@ -48,7 +49,7 @@ def train(
         bar.start("loading")
         from churnml.training.workflow import train as run
 
-        trained = run(there, name, bar.share)
+        trained = run(there, name, bar.share, told=None if as_json else _foretell)
     for item in trained.prepared.sheet.get("stale", ()):
         console.warn(item["said"])
     for column, why in trained.prepared.sheet.get("left_out", {}).items():
@@ -60,6 +61,12 @@ def train(
         console.emit(_document(trained))
         return
     _show(trained, name)
+
+
+def _foretell(found: Sufficiency) -> None:
+    """Tell on stderr, before anything is trained, what the data can support."""
+    for line in found.lines:
+        typer.echo(line, err=True)
 
 
 def _show(trained: Trained, name: str) -> None:

@@ -14,6 +14,7 @@ from churnml.labels import ColumnLabel, Cutoffs, LabelSpec
 from churnml.labels.periods import MOST
 from churnml.splits import Splits
 from churnml.training.shapes import SHAPES, Shape
+from churnml.training.sufficiency import SufficiencySpec
 
 # The rule of thumb that a model has to beat: whoever has not been seen for longest leaves first.
 BASELINE = "days_since_use"
@@ -165,6 +166,8 @@ class Recipe(FrozenModel):
         How margins become probabilities.
     survival : SurvivalSpec
         How far ahead to tell when accounts leave; a flat table tells of its own window alone.
+    sufficiency : SufficiencySpec
+        How many accounts must have churned for anything to be trained.
     baseline : str
         The feature whose AUC alone is told beside the model's: what the team goes by today. More
         is riskier, and a missing value riskiest; with ``-`` before the name less is riskier.
@@ -179,6 +182,7 @@ class Recipe(FrozenModel):
     model: ModelSpec = ModelSpec()
     calibration: CalibrationSpec = CalibrationSpec()
     survival: SurvivalSpec = SurvivalSpec()
+    sufficiency: SufficiencySpec = SufficiencySpec()
     baseline: str = Field(default=BASELINE, pattern="^-?[^-]")
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,14 @@ from churnml.errors import BundleError, ConfigError
 from churnml.history.store import workplace
 from churnml.locks import locked
 from churnml.project import Project
+from churnml.splits import split
 from churnml.training import bundle as bundles
 from churnml.training.bundle import Bundle
 from churnml.training.estimator import FittedModel, fit
 from churnml.training.hazard import FittedHazard, fit_hazard
 from churnml.training.recipes import Recipe
-from churnml.training.tables import Prepared, Progress, prepare
+from churnml.training.sufficiency import Sufficiency, assess, require
+from churnml.training.tables import Prepared, Progress, annotate, prepare
 from churnml.training.testing import Tested, test
 from churnml.training.tracking import Run, record
 
@@ -51,7 +54,12 @@ class Trained:
     baseline: str
 
 
-def train(project: Project, name: str, progress: Progress) -> Trained:
+def train(
+    project: Project,
+    name: str,
+    progress: Progress,
+    told: Callable[[Sufficiency], None] | None = None,
+) -> Trained:
     """Train a recipe and write its bundle.
 
     Parameters
@@ -62,6 +70,8 @@ def train(project: Project, name: str, progress: Progress) -> Trained:
         The recipe.
     progress : callable
         Told what is being done and the share that is done.
+    told : callable, optional
+        Told before anything is trained what the data can support.
 
     Returns
     -------
@@ -82,7 +92,7 @@ def train(project: Project, name: str, progress: Progress) -> Trained:
     )
     try:
         with turn:
-            return _train(project, recipe, progress)
+            return _train(project, recipe, progress, told)
     except OSError as error:
         raise ConfigError(
             f"{error.filename or project.var}: {error.strerror or error}. What was trained before "
@@ -91,8 +101,13 @@ def train(project: Project, name: str, progress: Progress) -> Trained:
         ) from error
 
 
-def _train(project: Project, recipe: Recipe, progress: Progress) -> Trained:
-    prepared = prepare(project, recipe, progress)
+def _train(
+    project: Project,
+    recipe: Recipe,
+    progress: Progress,
+    told: Callable[[Sufficiency], None] | None,
+) -> Trained:
+    prepared = _sufficient(prepare(project, recipe, progress), recipe, told)
     tested = test(prepared.table, recipe, progress)
     table = prepared.table
     fitted = fit(
@@ -115,6 +130,18 @@ def _train(project: Project, recipe: Recipe, progress: Progress) -> Trained:
     run = record(project, recipe, prepared, tested, fitted, bundle)
     progress("done", 1.0)
     return Trained(prepared, tested, bundle, run, recipe.baseline)
+
+
+def _sufficient(
+    prepared: Prepared, recipe: Recipe, told: Callable[[Sufficiency], None] | None
+) -> Prepared:
+    """Tell what the data can support, refuse what is too little, and keep it in the sheet."""
+    parts = split(prepared.table.frame, recipe.splits, recipe.label, recipe.cutoffs)
+    found = assess(prepared.table, parts)
+    if told is not None:
+        told(found)
+    require(found, recipe.sufficiency, recipe.label)
+    return annotate(prepared, sufficiency=found.document())
 
 
 def _write_bundle(
