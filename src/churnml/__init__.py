@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from churnml.serving.scorer import score_flat, score_history
     from churnml.training.bundle import Bundle
     from churnml.training.recipes import Recipe
-    from churnml.training.workflow import latest_bundle, train
+    from churnml.training.shelf import latest_bundle
+    from churnml.training.workflow import train
 
     __version__: str
 
@@ -75,7 +76,8 @@ _MODULES = {
     "churnml.serving.scorer": ("score_flat", "score_history"),
     "churnml.training.bundle": ("Bundle",),
     "churnml.training.recipes": ("Recipe",),
-    "churnml.training.workflow": ("latest_bundle", "train"),
+    "churnml.training.shelf": ("latest_bundle",),
+    "churnml.training.workflow": ("train",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

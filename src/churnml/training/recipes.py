@@ -12,6 +12,7 @@ from churnml.errors import ConfigError
 from churnml.labels import ColumnLabel, Cutoffs, LabelSpec
 from churnml.labels.periods import MOST
 from churnml.splits import Splits
+from churnml.training.gates import GatesSpec
 from churnml.training.sufficiency import SufficiencySpec
 
 # The rule of thumb that a model has to beat: whoever has not been seen for longest leaves first.
@@ -149,6 +150,8 @@ class Recipe(FrozenModel):
         How margins become probabilities.
     survival : SurvivalSpec
         How far ahead to tell when accounts leave; a flat table tells of its own window alone.
+    gates : GatesSpec
+        What a model has to show before it takes the champion's place.
     sufficiency : SufficiencySpec
         How many accounts must have churned for anything to be trained.
     baseline : str
@@ -164,6 +167,7 @@ class Recipe(FrozenModel):
     splits: Splits = Splits()
     model: ModelSpec = ModelSpec()
     calibration: CalibrationSpec = CalibrationSpec()
+    gates: GatesSpec = GatesSpec()
     survival: SurvivalSpec = SurvivalSpec()
     sufficiency: SufficiencySpec = SufficiencySpec()
     baseline: str = Field(default=BASELINE, pattern="^-?[^-]")
