@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from churnml.training.audit.worth import Rows, score, shares, steps
+from churnml.training.audit.worth import Rows, ranked, shares, steps
 
 
 def rows(label: np.ndarray, account: np.ndarray | None = None) -> Rows:
@@ -69,7 +69,7 @@ def test_an_account_never_scores_itself() -> None:
 
     own = Rows(np.repeat(label[:30], 30), account // 30, None)
 
-    assert own.rank(score(names, own)).interval().low <= 0.5
+    assert ranked(names, own).interval().low <= 0.5
 
 
 def test_shares_are_those_of_other_folds_shrunk_to_the_common_one() -> None:
@@ -94,5 +94,5 @@ def test_a_bend_is_worth_as_much_as_a_slope() -> None:
 
     table = rows(label)
 
-    assert table.rank(score(found, table)).value > 0.8
+    assert ranked(found, table).value > 0.8
     assert table.rank(value).value == pytest.approx(0.5, abs=0.03)

@@ -13,6 +13,7 @@ from churnml.errors import ConfigError, nearest
 from churnml.labels import ColumnLabel, Cutoffs, LabelSpec
 from churnml.labels.periods import MOST
 from churnml.splits import Splits
+from churnml.training.gates import GatesSpec
 from churnml.training.shapes import SHAPES, Shape
 from churnml.training.sufficiency import SufficiencySpec
 
@@ -166,6 +167,8 @@ class Recipe(FrozenModel):
         How margins become probabilities.
     survival : SurvivalSpec
         How far ahead to tell when accounts leave; a flat table tells of its own window alone.
+    gates : GatesSpec
+        What a model has to show before it takes the champion's place.
     sufficiency : SufficiencySpec
         How many accounts must have churned for anything to be trained.
     baseline : str
@@ -181,6 +184,7 @@ class Recipe(FrozenModel):
     splits: Splits = Splits()
     model: ModelSpec = ModelSpec()
     calibration: CalibrationSpec = CalibrationSpec()
+    gates: GatesSpec = GatesSpec()
     survival: SurvivalSpec = SurvivalSpec()
     sufficiency: SufficiencySpec = SufficiencySpec()
     baseline: str = Field(default=BASELINE, pattern="^-?[^-]")

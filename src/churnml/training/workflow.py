@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +16,16 @@ from churnml.project import Project
 from churnml.splits import split
 from churnml.training import bundle as bundles
 from churnml.training.bundle import Bundle
+from churnml.training.contest import require_segments
 from churnml.training.estimator import FittedModel, fit
 from churnml.training.hazard import FittedHazard, fit_hazard
 from churnml.training.recipes import Recipe
+from churnml.training.record import record
+from churnml.training.shelf import ID_DIGITS, LATEST
 from churnml.training.sufficiency import Sufficiency, assess, require
 from churnml.training.tables import Prepared, Progress, annotate, prepare
 from churnml.training.testing import Tested, test
-from churnml.training.tracking import Run, record
-
-LATEST = "latest"
-_ID = 12  # digits of a bundle's SHA-256 that name its folder
+from churnml.training.tracking import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +107,7 @@ def _train(
     told: Callable[[Sufficiency], None] | None,
 ) -> Trained:
     prepared = _sufficient(prepare(project, recipe, progress), recipe, told)
+    require_segments(prepared.table, recipe.gates)
     tested = test(prepared.table, recipe, progress)
     table = prepared.table
     fitted = fit(
@@ -165,7 +165,7 @@ def _write_bundle(
             metrics=evaluation.metrics,
             hazard=hazard,
         )
-        folder = home / made.id[:_ID]
+        folder = home / made.id[:ID_DIGITS]
         if not _intact(folder, made.id):
             if folder.exists():
                 folder.rename(work / "damaged")
@@ -182,44 +182,3 @@ def _intact(folder: Path, wanted: str) -> bool:
         return folder.is_dir() and bundles.load(folder).id == wanted
     except BundleError:
         return False
-
-
-def latest_bundle(project: Project, name: str) -> Bundle:
-    """Load the bundle that the latest training of a recipe wrote.
-
-    Parameters
-    ----------
-    project : Project
-        The project.
-    name : str
-        The recipe.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such recipe.
-    BundleError
-        If it was not trained yet, or the bundle is damaged or altered.
-    """
-    project.recipe(name)
-    home = project.bundles / name
-    try:
-        wanted = (home / LATEST).read_text(encoding="utf-8").strip()
-    except FileNotFoundError as error:
-        trained = [item.parent.name for item in project.bundles.glob(f"*/{LATEST}")]
-        hint = f" Trained so far: {', '.join(sorted(trained))}." if trained else ""
-        raise BundleError(
-            f"recipe {name!r} has no bundle in {home}. `churnml train {name}` makes one.{hint}"
-        ) from error
-    if not re.fullmatch(r"[0-9a-f]+", wanted) or not (home / wanted).is_dir():
-        raise BundleError(
-            f"{home / LATEST}: names no bundle, but {wanted!r}. `churnml train {name}` mends it."
-        )
-    bundle = bundles.load(home / wanted)
-    # The manifest vouches for the other files; its own hash is the folder's name.
-    if not bundle.id.startswith(wanted):
-        raise BundleError(
-            f"{bundle.folder}: altered since it was written: its manifest's SHA-256 begins with "
-            f"{bundle.id[:_ID]}. `churnml train {name}` makes it again."
-        )
-    return bundle

@@ -77,15 +77,32 @@ def rank(label: Bools, score: Floats, account: Ints, n_accounts: int) -> Ranking
     label : ndarray of bool (n,)
         Churned or not.
     score : ndarray (n,)
-        The higher the riskier; few distinct values cost little.
+        The higher the riskier.
     account : ndarray of int (n,)
         Whose row it is, from 0 on.
     n_accounts : int
         How many accounts there are, of which some may have no row here.
     """
     distinct, place = np.unique(score, return_inverse=True)
-    churned = np.bincount(place[label], minlength=distinct.size).astype(np.float64)
-    stayed = np.bincount(place[~label], minlength=distinct.size).astype(np.float64)
+    return rank_places(label, place, distinct.size, account, n_accounts)
+
+
+def rank_places(
+    label: Bools, place: Ints, n_places: int, account: Ints, n_accounts: int
+) -> Ranking:
+    """Measure how well places in an order rank, which takes no sorting of rows.
+
+    Parameters
+    ----------
+    label, account, n_accounts
+        As for `rank`.
+    place : ndarray of int (n,)
+        From 0 on; the higher the riskier.
+    n_places : int
+        How many places there are.
+    """
+    churned = np.bincount(place[label], minlength=n_places).astype(np.float64)
+    stayed = np.bincount(place[~label], minlength=n_places).astype(np.float64)
     n_churned, n_stayed = churned.sum(), stayed.sum()
     if not n_churned or not n_stayed:
         return Ranking(float("nan"), np.zeros(n_accounts), 0)
@@ -112,6 +129,22 @@ def difference(first: Ranking, second: Ranking, level: float = LEVEL) -> Interva
     """
     value = first.value - second.value
     error = math.sqrt(_variance(first.influence - second.influence))
+    reach = NormalDist().inv_cdf((1 + level) / 2) * error
+    return Interval(value, value - reach, value + reach)
+
+
+def halving(every: Ranking, others: Ranking, level: float = LEVEL) -> Interval:
+    """Give the error of one score less half another's, an error being what the AUC lacks to 1.
+
+    Parameters
+    ----------
+    every, others : Ranking
+        Over the same accounts.
+    level : float
+        Its coverage.
+    """
+    value = (1 - every.value) - (1 - others.value) / 2
+    error = math.sqrt(_variance(others.influence / 2 - every.influence))
     reach = NormalDist().inv_cdf((1 + level) / 2) * error
     return Interval(value, value - reach, value + reach)
 

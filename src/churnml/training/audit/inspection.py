@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -13,10 +12,10 @@ from churnml.errors import LabelError, TrainingError
 from churnml.features.table import TrainingTable
 from churnml.splits import Split, split
 from churnml.training.audit import parting, single, skill
-from churnml.training.audit.auc import Ints, Ranking, difference
+from churnml.training.audit.auc import Ints, Ranking, difference, halving
 from churnml.training.audit.findings import Audit, Check, Finding, Level, Looked
 from churnml.training.audit.lag import LEAST_CHURNED, Fading, fading, judge, neighbours
-from churnml.training.audit.worth import Rows, score, steps
+from churnml.training.audit.worth import Rows, ranked, steps
 from churnml.training.recipes import Recipe
 
 Progress = Callable[[str, float], None]
@@ -117,30 +116,6 @@ def _lagged(values: Mapping[str, Ints], rows: Rows, progress: Progress) -> _Foun
     return [Looked(Check.LAG, True, said)], judge(found)
 
 
-@dataclass(frozen=True, eq=False)
-class _Others:
-    """What is needed to set a feature against all others: the small table, and what leaks of it."""
-
-    table: TrainingTable
-    recipe: Recipe
-    leaking: frozenset[str]
-
-    def less(self, name: str) -> tuple[Interval, int] | None:
-        """Give a feature's AUC less that of a small model of all others, and their number."""
-        small = skill.small(self.table, self.leaking | {name})
-        if not small.features:
-            return None
-        rows = Rows.of(small.frame)
-        step = steps(small.frame[name])
-        if step is None:
-            return None
-        try:
-            others = rows.rank(skill.matched(small, self.recipe))
-        except TrainingError:  # too few of a class in a fold, and so for any judgement
-            return None
-        return difference(rows.rank(score(step, rows)), others), len(small.features)
-
-
 def _alone(
     values: Mapping[str, Ints],
     table: TrainingTable,
@@ -153,23 +128,45 @@ def _alone(
     zones: dict[str, tuple[Interval, float]] = {}
     for number, (name, step) in enumerate(values.items()):
         progress("single features", 0.4 + 0.2 * number / len(values))
-        worth[name] = rows.rank(score(step, rows))
+        worth[name] = ranked(step, rows)
         zones[name] = single.purity(single.pure_zone(step, rows), rows, len(values))
-    found = {name: single.alone(name, worth[name], zones[name], None, 0) for name in values}
-    sure = {name for name, item in found.items() if item and item.level is Level.LEAK}
-    matched = [name for name in single.candidates(worth) if name not in sure | leaking]
-    for name in matched[:_MOST_MATCHED]:
-        progress("strong features against all others", 0.6)
-        others = _Others(table, recipe, leaking | sure).less(name)
-        if others is not None:
-            found[name] = single.alone(name, worth[name], zones[name], *others)
-            if (item := found[name]) is not None and item.level is Level.LEAK:
-                sure.add(name)
+    found = {name: single.alone(name, worth[name], zones[name], None) for name in values}
+    sure = {name for name, item in found.items() if item and item.level is Level.LEAK} | leaking
+    strong = [name for name in single.candidates(worth) if name not in sure][:_MOST_MATCHED]
+    for number, name in enumerate(strong):
+        progress("strong features against all others", 0.6 + 0.1 * number / len(strong))
+        found[name] = single.alone(
+            name, worth[name], zones[name], _matched(name, table, recipe, frozenset(sure))
+        )
+        if (item := found[name]) is not None and item.level is Level.LEAK:
+            sure.add(name)
     best = max(worth, key=lambda name: worth[name].value)
     said = f"{len(values)} features; the best alone is {best}, AUC {worth[best].value:.3f}"
     if unread := len(table.features) - len(values):
         said += f"; {unread} of a kind that cannot be looked at"
     return [Looked(Check.ALONE, True, said)], [item for item in found.values() if item]
+
+
+def _matched(
+    name: str, table: TrainingTable, recipe: Recipe, leaking: frozenset[str]
+) -> single.Matched | None:
+    """Set a feature against all others that do not leak; nothing where there is too little."""
+    others, every = skill.small(table, leaking | {name}), skill.small(table, leaking)
+    step = steps(others.frame[name])
+    if not others.features or step is None:
+        return None
+    rows = Rows.of(others.frame)
+    try:
+        without = rows.rank(skill.matched(others, recipe))
+        together = rows.rank(skill.matched(every, recipe))
+    except TrainingError:  # a fold without churn, which leaves nothing to compare
+        return None
+    return single.Matched(
+        others=len(others.features),
+        without=without.value,
+        over=difference(ranked(step, rows), without),
+        left=halving(together, without),
+    )
 
 
 def _parted(

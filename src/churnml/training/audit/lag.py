@@ -16,7 +16,7 @@ import numpy as np
 
 from churnml.training.audit.auc import Ints, Ranking, difference
 from churnml.training.audit.findings import Check, Finding, Level
-from churnml.training.audit.worth import Rows, score, shares
+from churnml.training.audit.worth import MISSING, Rows, ranked
 
 # A month is 28 days at least; a row of more than two months before is no neighbour.
 LEAST_DAYS, MOST_DAYS = 28, 62
@@ -46,7 +46,7 @@ class Fading:
     now, earlier : Ranking
         By the value at the cutoff, and by that of the cutoff a month before.
     stillness : float
-        Correlation of the two values' scores over rows that did not churn: 1 does not move.
+        Correlation of the two values' steps over rows that did not churn: 1 does not move.
     """
 
     now: Ranking
@@ -101,20 +101,17 @@ def fading(step: Ints, now: Ints, before: Ints, rows: Rows) -> Fading:
     """
     value, earlier = step[now], step[before]
     return Fading(
-        now=rows.rank(score(value, rows)),
-        earlier=rows.rank(score(earlier, rows)),
+        now=ranked(value, rows),
+        earlier=ranked(earlier, rows),
         stillness=_stillness(value, earlier, rows),
     )
 
 
 def _stillness(value: Ints, earlier: Ints, rows: Rows) -> float:
-    """Correlate today's and earlier values, both told as today's risk, where accounts stay."""
-    told = np.full(int(max(value.max(), earlier.max())) + 1, rows.label.mean())
-    risk = shares(value, rows)[:, 0]
-    told[: risk.size] = risk
-    stays = ~rows.label
-    pair = told[value[stays]], told[earlier[stays]]
-    if min(part.std() for part in pair) < _ALIKE:
+    """Correlate the steps of today's and of earlier values where accounts stay."""
+    told = ~rows.label & (value != MISSING) & (earlier != MISSING)
+    pair = value[told], earlier[told]
+    if min((part.std() if part.size else 0.0) for part in pair) < _ALIKE:
         return 1.0
     return float(np.corrcoef(*pair)[0, 1])
 

@@ -15,8 +15,9 @@ from churnml.training.audit.findings import Check, Finding, Level
 from churnml.training.audit.skill import Trial
 from churnml.training.audit.worth import Rows
 
-# By how much a figure must flatter, beyond chance, to be suspicious.
-FLATTERED = 0.05
+# By how much a figure must flatter, beyond chance, to be suspicious. Accounts that are new are
+# others in more than being unknown: of them more is let pass.
+FLATTERED, FLATTERED_BY_SEEN = 0.05, 0.10
 # Copies of rows, as a share of a test, and how alike their labels are, to be more than chance.
 COPIES, ALIKE, LEAST_COPIES = 0.01, 0.9, 5
 # Nothing is to be learnt of dealt labels; one table in a thousand shows more than this by chance.
@@ -53,7 +54,7 @@ def overlap(trial: Trial, parts: Sequence[Split], rows: Rows) -> tuple[Finding |
     if not (np.isfinite(seen.value) and np.isfinite(unseen.value)):
         return None, looked
     gain = difference(seen, unseen)
-    level = Level.SUSPICIOUS if gain.low > FLATTERED else Level.NOTE
+    level = Level.SUSPICIOUS if gain.low > FLATTERED_BY_SEEN else Level.NOTE
     finding = Finding(
         check=Check.ACCOUNTS,
         level=level,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -14,8 +15,12 @@ from churnml.training.audit.worth import MISSING, Rows, shares
 
 # A copy of the label, but for errors of entry.
 COPY, COPY_LOW = 0.99, 0.95
-# From here on a feature has to be matched by all others together to be believed.
-STRONG_LOW = 0.85
+# From here on a feature has to be matched by all others together to be believed; one that is not
+# may be an honest score of somebody else's, unless it ranks as hardly an honest score does.
+STRONG_LOW, BEYOND_LOW = 0.75, 0.90
+# What behaviour tells, other features tell as well. One that takes away half the error that all
+# others leave tells what they know nothing of; but weak others leave that to any honest feature.
+WEAK_OTHERS = 0.65
 SUSPICIOUS_LOW = 0.90
 # By how much it must beat them, and how many there have to be for that to mean anything.
 MARGIN, ENOUGH_OTHERS = 0.02, 5
@@ -30,6 +35,28 @@ REMEDY = (
     "Find out when this column is written. If that can be after the cutoff, name it under exclude "
     "in [features], or declare when it becomes known in data/sources.toml."
 )
+
+
+@dataclass(frozen=True)
+class Matched:
+    """A feature set against all others together, by small models.
+
+    Parameters
+    ----------
+    others : int
+        How many they are.
+    without : float
+        The AUC of a model of them.
+    over : Interval
+        The feature's AUC alone, less that.
+    left : Interval
+        The error with it less half of that without it: below 0 where it takes away more than half.
+    """
+
+    others: int
+    without: float
+    over: Interval
+    left: Interval
 
 
 def pure_zone(step: Ints, rows: Rows) -> Bools:
@@ -69,11 +96,7 @@ def purity(zone: Bools, rows: Rows, looked: int) -> tuple[Interval, float]:
 
 
 def alone(
-    name: str,
-    found: Ranking,
-    zone: tuple[Interval, float],
-    over_others: Interval | None,
-    n_others: int,
+    name: str, found: Ranking, zone: tuple[Interval, float], matched: Matched | None
 ) -> Finding | None:
     """Judge what a feature is worth alone.
 
@@ -85,37 +108,45 @@ def alone(
         Its own AUC.
     zone : tuple of Interval and float
         From `purity`.
-    over_others : Interval or None
-        Its AUC less that of a small model of all others, where that was looked at.
-    n_others : int
-        How many others there are.
+    matched : Matched or None
+        What it is worth beside all others, where that was looked at.
     """
     auc, (pure, covered) = found.interval(), zone
     evidence = {
         "pure_share": pure.value,
         "pure_share_low": pure.low,
         "churned_in_pure_zone": covered,
-        **({} if over_others is None else {"auc_over_all_others": over_others.value}),
-        **({} if over_others is None else {"auc_over_all_others_low": over_others.low}),
     }
-    beats = over_others is not None and over_others.low > MARGIN and auc.low >= STRONG_LOW
     if auc.value >= COPY and auc.low >= COPY_LOW:
         level, why = Level.LEAK, "is all but a copy of the label"
     elif pure.low >= PURE and covered >= COVERED_MOST:
         level = Level.LEAK
-        why = f"has values that {pure.value:.1%} of whose accounts leave, and {covered:.0%} of all"
+        why = f"has values with which {pure.value:.1%} of accounts leave, and {covered:.0%} of all"
         why += " who leave have them"
-    elif beats and n_others >= ENOUGH_OTHERS:
-        level = Level.LEAK
-        why = f"alone ranks better than all {n_others} others together"
-    elif auc.low >= SUSPICIOUS_LOW or beats:
-        level, why = Level.SUSPICIOUS, "alone ranks about as well as everything else together"
+    elif matched is not None and (judged := _beside_others(auc, matched)) is not None:
+        level, why = judged
+        evidence |= {"auc_of_others": matched.without, "auc_over_others": matched.over.value}
+        evidence |= {"auc_over_others_low": matched.over.low, "error_left": matched.left.value}
+    elif auc.low >= SUSPICIOUS_LOW:
+        level, why = Level.SUSPICIOUS, "alone ranks about as well as all others together"
     elif pure.low >= NEARLY_PURE and covered >= COVERED:
         level = Level.SUSPICIOUS
-        why = f"has values that {pure.value:.1%} of whose accounts leave: is that known before?"
+        why = f"has values with which {pure.value:.1%} of accounts leave: is that known before?"
     else:
         return None
     return _finding(Check.ALONE, level, name, "AUC alone", auc, why, evidence)
+
+
+def _beside_others(auc: Interval, matched: Matched) -> tuple[Level, str] | None:
+    beats = matched.over.low > MARGIN
+    halves = matched.left.high < 0
+    why = f"alone ranks better than all {matched.others} others together"
+    if halves:
+        why = f"takes away more than half the error that all {matched.others} others leave"
+    if not (beats or halves):
+        return None
+    sure = (beats and auc.low >= BEYOND_LOW) or (halves and matched.without >= WEAK_OTHERS)
+    return Level.LEAK if sure and matched.others >= ENOUGH_OTHERS else Level.SUSPICIOUS, why
 
 
 def in_step(name: str, step: Ints, rows: Rows, looked: int) -> Finding | None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churnml.history.tables import ACCOUNT_ID
-from churnml.training.audit.auc import Bools, Floats, Ints, Ranking, rank
+from churnml.training.audit.auc import Bools, Floats, Ints, Ranking, rank, rank_places
 
 FOLDS = 5
 STEPS = 40  # of a number; and the most values of a category that are told apart
@@ -155,8 +155,8 @@ def shares(step: Ints, rows: Rows) -> Floats:
     return np.asarray((left + _SHRINKAGE * common) / (others + _SHRINKAGE))
 
 
-def score(step: Ints, rows: Rows) -> Floats:
-    """Score each row by the share of churn of its step among the accounts of other folds.
+def ranked(step: Ints, rows: Rows) -> Ranking:
+    """Measure what a feature is worth: each row scored by its step, among other folds' accounts.
 
     Parameters
     ----------
@@ -165,4 +165,6 @@ def score(step: Ints, rows: Rows) -> Floats:
     rows : Rows
         The rows.
     """
-    return np.asarray(shares(step, rows)[step, rows.fold])
+    distinct, place = np.unique(shares(step, rows), return_inverse=True)
+    row = place.reshape(-1)[step * FOLDS + rows.fold]
+    return rank_places(rows.label, row, distinct.size, rows.account, rows.n_accounts)
