@@ -127,10 +127,26 @@ def test_crumbs_are_swept_up() -> None:
     assert greedy_weights(margins, label).tolist() == [1.0, 0.0]
 
 
+def test_where_sweeping_would_harm_the_best_is_left_alone() -> None:
+    """The third is right beyond measure of the first row: a crumb of it mends what others spoil."""
+    label = np.array([1.0, 1.0, 0.0, 0.0])
+    margins = np.array(
+        [
+            [-95.0, -2.0, 57.0, -65.0],
+            [-36.0, -8.0, 45.0, -42.0],
+            [2610.0, -88.0, -14.0, -121.0],
+        ]
+    )
+    assert [log_loss(row, label) for row in margins] == pytest.approx(
+        [38.53, 22.25, 22.0], abs=0.01
+    )
+    assert greedy_weights(margins, label).tolist() == [0.0, 0.0, 1.0]
+
+
 @st.composite
 def judged(draw: st.DrawFn) -> tuple[Floats, Floats]:
     n_models, n = draw(st.integers(1, 5)), draw(st.integers(2, 12))
-    row = st.lists(st.floats(-4, 4), min_size=n, max_size=n)
+    row = st.lists(st.floats(-400, 400), min_size=n, max_size=n)
     margins = np.array(draw(st.lists(row, min_size=n_models, max_size=n_models)))
     return margins, np.array(draw(st.lists(st.sampled_from([0.0, 1.0]), min_size=n, max_size=n)))
 

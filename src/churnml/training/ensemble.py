@@ -163,7 +163,8 @@ def greedy_weights(margins: Floats, label: Floats) -> Floats:
     Returns
     -------
     ndarray (n_models,)
-        They sum to 1; none lies between 0 and `LEAST_WEIGHT`.
+        They sum to 1; none lies between 0 and `LEAST_WEIGHT`, and their mix is no worse than the
+        best model alone.
 
     References
     ----------
@@ -179,7 +180,12 @@ def greedy_weights(margins: Floats, label: Floats) -> Floats:
         if found[choice] < best - 1e-9:
             best, weights = found[choice], counts / size
     weights = np.where(weights < LEAST_WEIGHT, 0.0, weights)
-    return np.asarray(weights / weights.sum())
+    weights = np.asarray(weights / weights.sum())
+    alone = [log_loss(margin, label) for margin in margins]
+    if log_loss(weights @ margins, label) > min(alone):
+        # What was swept out held the mix together; that takes few rows and huge margins.
+        return np.eye(len(alone))[int(np.argmin(alone))]
+    return weights
 
 
 def log_loss(margin: Floats, label: Floats) -> float:
