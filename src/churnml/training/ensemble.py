@@ -184,7 +184,7 @@ def greedy_weights(margins: Floats, label: Floats) -> Floats:
     alone = [log_loss(margin, label) for margin in margins]
     if log_loss(weights @ margins, label) > min(alone):
         # What was swept out held the mix together; that takes few rows and huge margins.
-        return np.eye(len(alone))[int(np.argmin(alone))]
+        return np.asarray(np.eye(len(alone))[int(np.argmin(alone))])
     return weights
 
 
