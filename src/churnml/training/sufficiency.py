@@ -90,8 +90,8 @@ class Sufficiency:
     effective : tuple of float
         Kish's effective numbers of churned and of staying accounts in the tests.
     half_width : float
-        Half the width that the tests' 95 % interval on an AUC of `auc` will have; nan where no
-        account of one kind is tested.
+        Half the width that the tests' 95 % interval on an AUC of `auc` will have at most: it is
+        told with care, and mostly comes out narrower. nan where no account of one kind is tested.
     auc : float
         The AUC that this is told for.
     features : int
@@ -134,8 +134,8 @@ class Sufficiency:
         who = f"{self.churned:,} of {self.accounts:,} accounts churned"
         lines = [f"{who} ({self.base_rate:.1%} of {self.rows:,} rows){spread}."]
         lines.append(
-            f"{self.taught:,} of them teach and {self.tested:,} test: expect an AUC within "
-            f"± {self.half_width:.3f} of what it is (95 %; told for an AUC of {self.auc:g})."
+            f"{self.taught:,} of them teach and {self.tested:,} test: expect an interval on the "
+            f"AUC of ± {self.half_width:.3f} or less (95 %, at an AUC of {self.auc:g})."
         )
         if self.events_per_feature < _EVENTS_PER_FEATURE:
             lines.append(
