@@ -26,6 +26,9 @@ from churnml.training.sufficiency import Sufficiency, assess, require
 from churnml.training.tables import Prepared, Progress, annotate, prepare
 from churnml.training.testing import Tested, test
 from churnml.training.tracking import Run
+from churnml.training.tuning import tune
+
+TRIALS = "trials.db"
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,8 @@ def train(
     name: str,
     progress: Progress,
     told: Callable[[Sufficiency], None] | None = None,
+    *,
+    trials: int = 0,
 ) -> Trained:
     """Train a recipe and write its bundle.
 
@@ -71,6 +76,9 @@ def train(
         Told what is being done and the share that is done.
     told : callable, optional
         Told before anything is trained what the data can support.
+    trials : int
+        How many kinds of trees to try before that, those of earlier runs on the same question
+        among them; see `churnml.training.tuning`. None when 0.
 
     Returns
     -------
@@ -91,7 +99,7 @@ def train(
     )
     try:
         with turn:
-            return _train(project, recipe, progress, told)
+            return _train(project, recipe, progress, told, trials)
     except OSError as error:
         raise ConfigError(
             f"{error.filename or project.var}: {error.strerror or error}. What was trained before "
@@ -105,9 +113,12 @@ def _train(
     recipe: Recipe,
     progress: Progress,
     told: Callable[[Sufficiency], None] | None,
+    trials: int,
 ) -> Trained:
     prepared = _sufficient(prepare(project, recipe, progress), recipe, told)
     require_segments(prepared.table, recipe.gates)
+    if trials:
+        prepared, recipe = _tuned(project, prepared, recipe, trials, progress)
     tested = test(prepared.table, recipe, progress)
     table = prepared.table
     fitted = fit(
@@ -142,6 +153,31 @@ def _sufficient(
         told(found)
     require(found, recipe.sufficiency, recipe.label)
     return annotate(prepared, sufficiency=found.document())
+
+
+def _tuned(
+    project: Project, prepared: Prepared, recipe: Recipe, trials: int, progress: Progress
+) -> tuple[Prepared, Recipe]:
+    """Search for kinds of trees, add the best to the recipe's own, and keep them in the sheet."""
+    first = split(prepared.table.frame, recipe.splits, recipe.label, recipe.cutoffs)[0]
+    found = tune(
+        prepared.table,
+        first.learn,
+        recipe,
+        trials=trials,
+        storage=project.var / TRIALS,
+        told=lambda share: progress("tuning", share),
+    )
+    names = {shape.name for shape in found.shapes}
+    own = tuple(shape for shape in recipe.model.own_shapes if shape.name not in names)
+    model = recipe.model.model_copy(
+        update={
+            "own_shapes": (*own, *found.shapes),
+            # They stand beside the shipped ones in the mix, not in their place.
+            "most_shapes": recipe.model.most_shapes + len(found.shapes),
+        }
+    )
+    return annotate(prepared, tuning=found.document()), recipe.model_copy(update={"model": model})
 
 
 def _write_bundle(
