@@ -146,11 +146,40 @@ def population(history: History, spec: HistorySpec, cutoff: dt.datetime) -> pa.T
     DataError
         If history lacks a table that the label needs.
     """
+    return _listed(history, spec, cutoff, noticed=False)
+
+
+def under_notice(history: History, spec: HistorySpec, cutoff: dt.datetime) -> pa.Table:
+    """List the accounts that are not in the population because they were known to be leaving.
+
+    Parameters
+    ----------
+    history, spec, cutoff
+        As for `population`.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``account_id``, ``cutoff``, ``arr``, sorted by account; no rows where the label does not
+        leave them out.
+
+    Raises
+    ------
+    LabelError
+        If the label cannot be told from this history.
+    DataError
+        If history lacks a table that the label needs.
+    """
+    return _listed(history, spec, cutoff, noticed=True)
+
+
+def _listed(history: History, spec: HistorySpec, cutoff: dt.datetime, *, noticed: bool) -> pa.Table:
     instant = to_micros(cutoff)
     source = _population(history, spec, time_of_day=instant % DAY)
     account = np.arange(len(source.ids))
     fates = source.fates(account, np.full(account.size, instant))
-    keep = fates.member & ~fates.notice if _skips_notice(spec) else fates.member
+    leaving = fates.notice if _skips_notice(spec) else np.zeros(account.size, dtype=bool)
+    keep = fates.member & (leaving == noticed)
     return pa.table(
         {
             "account_id": source.ids.take(pa.array(account[keep])),

@@ -234,6 +234,7 @@ def _scored(
         names = bundle.manifest.tiers.tiers(found.probability)
         rows: list[dict[str, Value]] = block.to_pylist()
         shares = np.asarray(found.contributions)
+        survival = bundle.survival(block, found.probability)
         scored += [
             Scored(
                 account_id=of.accounts[first + place],
@@ -241,6 +242,7 @@ def _scored(
                 probability=float(found.probability[place]),
                 tier=names[place],
                 arr=of.arr[first + place],
+                survival=tuple(survival[place].tolist()),
                 log_odds=float(found.log_odds[place]),
                 base=found.base,
                 reasons=reasons(shares[place], bundle.features, rows[place], catalogue),
