@@ -211,6 +211,10 @@ def test_miscalibration_is_what_a_line_through_the_log_odds_regains() -> None:
     assert found.first == pytest.approx(lost, abs=1e-9)
     assert found.second == pytest.approx(0, abs=1e-9)
     assert found.difference.low == pytest.approx(lost, abs=1e-9)  # each account holds the shares
+    # Scores that part the classes have no such line, and neither have most draws of them.
+    parted = compare(label, label * 0.8 + 0.1, right, account, metric="miscalibration", draws=20)
+    assert math.isnan(parted.first)
+    assert math.isnan(parted.difference.low)
     with pytest.raises(TrainingError, match=r"no metric is named 'miscalibration'"):
         evaluate(label, right, account, metrics=("miscalibration",))
 

@@ -71,7 +71,7 @@ def test_the_same_model_is_not_better_but_not_worse() -> None:
     assert all(gate.passed is not False for gate in gates if gate.name != "accuracy")
     (better,) = (gate for gate in gates if gate.name == "better")
     assert better.numbers["difference"] == better.numbers["low"] == 0
-    assert better.numbers["bound"] == -0.01
+    assert better.numbers["bound"] == -0.02
 
 
 def test_accuracy_stands_beside_what_no_model_gets() -> None:

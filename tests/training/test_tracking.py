@@ -151,7 +151,13 @@ def made(folder: Path, name: str) -> Path:
 
 
 def entry(folder: Path, bundle: str) -> Entry:
-    kinds = {"n": FeatureKind.NUMBER, "b": FeatureKind.BOOLEAN, "c": FeatureKind.CATEGORY}
+    kinds = {
+        "n": FeatureKind.NUMBER,
+        "b": FeatureKind.BOOLEAN,
+        "c": FeatureKind.CATEGORY,
+        "never told": FeatureKind.CATEGORY,
+        "never true or false": FeatureKind.BOOLEAN,
+    }
     example: list[dict[str, float | bool | str | None]] = [
         {"n": 1.5, "b": True, "c": "x"},
         {"n": None, "b": None, "c": None},

@@ -204,7 +204,8 @@ def _miscalibration(sample: _Sample, weight: Floats) -> Floats:
     line = _recalibration(sample, weight)
     chance = _inside(sample.score)
     log_odds = line[:, :1] + line[:, 1:] * (np.log(chance) - np.log1p(-chance))
-    loss = np.logaddexp(0, log_odds) - sample.label * log_odds
+    with np.errstate(invalid="ignore"):  # a draw without a line has no loss either
+        loss = np.logaddexp(0, log_odds) - sample.label * log_odds
     return _log_loss(sample, weight) - _ratio(np.sum(weight * loss, axis=1), weight.sum(axis=1))
 
 

@@ -63,8 +63,8 @@ def list_models(
 
     table = Table(box=None, pad_edge=False)
     for words in ("model", "trained (UTC)", "role"):
-        table.add_column(words)
-    for words in ("AUC", "95% interval", "accuracy", "majority", "version"):
+        table.add_column(words, no_wrap=True)
+    for words in ("AUC", "95% interval", "accuracy", "majority", "no."):
         table.add_column(words, justify="right")
     for item in found:
         row = _listed(item, champion, latest=item is found[0])

@@ -103,7 +103,7 @@ def beeswarm(contributions: Floats, values: Floats, names: tuple[str, ...], into
             # shap draws of numpy's global generator; the order of the heaviest is ours.
             order=np.arange(shown),
         )
-    axes.set_xlabel("share of the calibrated log-odds; right of 0 raises the risk")
+    axes.set_xlabel("share of the calibrated log-odds; right of 0 raises the risk", fontsize=10)
     axes.set_title("red: high values, blue: low ones, grey: missing", fontsize=9, loc="right")
     path = into / "beeswarm.png"
     _save(figure, path)

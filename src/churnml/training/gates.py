@@ -29,6 +29,7 @@ from churnml.history.tables import ACCOUNT_ID
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from churnml.training.audit import Audit
     from churnml.training.contest import Contest
 
 SEGMENT = "segment:"  # begins the name of a column of segments among out-of-time rows
@@ -64,8 +65,8 @@ class GatesSpec(FrozenModel):
     """
 
     rule: Literal["better", "not_worse"] = "better"
-    margin: float = Field(default=0.01, ge=0, lt=0.5)
-    calibration_margin: float = Field(default=0.005, ge=0)
+    margin: float = Field(default=0.02, ge=0, lt=0.5)
+    calibration_margin: float = Field(default=0.003, ge=0)
     least_accuracy: float = Field(default=0.85, ge=0, le=1)
     least_auc: float = Field(default=0.5, ge=0, lt=1)
     segments: tuple[str, ...] = ()
@@ -126,6 +127,23 @@ def judge(rows: pa.Table, contest: Contest | None, spec: GatesSpec) -> tuple[Gat
         names = ("better", "calibration", "segments")
         return (*own, *(Gate(name, False, contest.refused) for name in names))
     return (*own, _better(contest, spec), _calibration(contest, spec), *_segments(contest, spec))
+
+
+def leakage(found: Audit | None) -> Gate:
+    """Ask whether the challenger learned from what it could not have known.
+
+    Parameters
+    ----------
+    found : Audit or None
+        What an audit of its training table found; None where that table is gone.
+    """
+    if found is None:
+        said = "the table that it learned from is not there any more to be looked at: train again"
+        return Gate("leakage", False, said)
+    looked = f"{found.rows:,} rows of {found.accounts:,} accounts looked at"
+    if found.clean:
+        return Gate("leakage", True, f"no leak found; {looked}")
+    return Gate("leakage", False, f"leaks: {', '.join(found.leaks[:8])}; {looked}")
 
 
 def _accuracy(rows: pa.Table, spec: GatesSpec) -> Gate:

@@ -17,18 +17,21 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churnml.errors import BundleError, ConfigError, TrainingError
+from churnml.errors import BundleError, ConfigError, DataError, TrainingError
+from churnml.features.table import read_table
 from churnml.history.store import workplace
+from churnml.labels import ColumnLabel
 from churnml.locks import locked
 from churnml.project import Project
 from churnml.training.answers import asker
+from churnml.training.audit import Audit, audit
 from churnml.training.bundle import Bundle
 from churnml.training.champions import Change, GateRecord, append, previous, read_changes, standing
 from churnml.training.contest import Contest, contest
-from churnml.training.gates import Gate, GatesSpec, judge
+from churnml.training.gates import Gate, GatesSpec, judge, leakage
 from churnml.training.record import model_name
 from churnml.training.shelf import CHAMPION, ID_DIGITS, LATEST, choose, load
-from churnml.training.tables import Progress
+from churnml.training.tables import Progress, prepare
 from churnml.training.tracking import (
     BUNDLE,
     CHALLENGER,
@@ -157,7 +160,7 @@ def judged(
     if champion is not None and champion != challenger.bundle:
         found = _contest(project, name, rows, challenger, there, progress)
     progress("gates", 0.0)
-    gates = judge(rows, found, spec)
+    gates = *judge(rows, found, spec), leakage(_audited(project, name, challenger, progress))
     progress("done", 1.0)
     return Verdict(name, challenger, champion, gates)
 
@@ -306,6 +309,22 @@ def _version(there: tuple[Version, ...], name: str, wanted: str) -> Version:
 def _rows(project: Project, version: Version) -> pa.Table | None:
     path = artifact(project.tracking, version.run, OUT_OF_TIME)
     return None if path is None else pq.read_table(path)
+
+
+def _audited(project: Project, name: str, challenger: Version, progress: Progress) -> Audit | None:
+    """Audit the table that a challenger learned from; none where another has taken its place."""
+    recipe = project.recipe(name)
+    try:
+        table = (
+            prepare(project, recipe, progress).table
+            if isinstance(recipe.label, ColumnLabel)
+            else read_table(project.training / f"{name}.parquet")
+        )
+    except (DataError, OSError):
+        return None
+    if table.fingerprints.table != challenger.table:
+        return None
+    return audit(table, recipe, progress)
 
 
 def _contest(

@@ -96,6 +96,8 @@ class Version:
         MLflow's count, from 1.
     bundle : str
         SHA-256 of the bundle that it is.
+    table : str
+        Fingerprint of the training table that it learned from.
     run : str
         The run that made it.
     at : datetime
@@ -108,6 +110,7 @@ class Version:
 
     number: int
     bundle: str
+    table: str
     run: str
     at: dt.datetime
     aliases: tuple[str, ...]
@@ -353,6 +356,16 @@ def _keep_model(client: MlflowClient, run: MlflowRun, model: Model) -> None:
     given = Schema(
         [ColSpec("double", "probability"), ColSpec("string", "tier"), ColSpec("double", "log_odds")]
     )
+    # A column without a value would else be taken for numbers, and not fit the signature.
+    example = pd.DataFrame(
+        {
+            name: pd.Series(
+                [row.get(name) for row in model.example],
+                dtype="float64" if kind is FeatureKind.NUMBER else "object",
+            )
+            for name, kind in model.kinds.items()
+        }
+    )
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         # MLflow's way of looking for an array in the example is deprecated by pandas and numpy.
         warnings.simplefilter("ignore")
@@ -361,7 +374,7 @@ def _keep_model(client: MlflowClient, run: MlflowRun, model: Model) -> None:
             loader_module=_LOADER,
             data_path=str(model.bundle),
             signature=ModelSignature(asked, given),
-            input_example=pd.DataFrame(list(model.example), columns=list(model.kinds)),
+            input_example=example,
             pip_requirements=[f"churnml=={churnml.__version__}"],
         )
         client.log_artifacts(run.info.run_id, str(Path(folder) / "model"), MODEL)
@@ -381,6 +394,7 @@ def _version(item: ModelVersion, run: RunData, aliases: Mapping[str, int]) -> Ve
     return Version(
         number=number,
         bundle=run.tags["bundle"],
+        table=run.tags.get("fingerprint.table", ""),
         run=str(item.run_id),
         at=dt.datetime.fromtimestamp(item.creation_timestamp / 1000, dt.UTC).replace(tzinfo=None),
         aliases=tuple(sorted(alias for alias, to in aliases.items() if to == number)),
