@@ -58,7 +58,10 @@ def test_no_part_imports_a_later_one(root: Path) -> None:
     assert back == []
 
 
-@pytest.mark.parametrize(("library", "home"), [("mlflow", "training/tracking.py")])
+@pytest.mark.parametrize(
+    ("library", "home"),
+    [("mlflow", "training/tracking.py"), ("shap", "explain/plots.py")],
+)
 def test_a_library_has_one_home(root: Path, library: str, home: str) -> None:
     importers = {
         path.relative_to(root / "src" / "churnml").as_posix()

@@ -74,8 +74,8 @@ def test_help_imports_nothing_heavy() -> None:
 def test_the_commands_are_the_intended_ones() -> None:
     names = [command.name for command in cli.app.registered_commands]
 
-    assert names == ["init", "simulate", "check", "train", "score"]
-    assert [group.name for group in cli.app.registered_groups] == ["features"]
+    assert names == ["init", "simulate", "check", "audit", "train", "score", "forecast"]
+    assert [group.name for group in cli.app.registered_groups] == ["models", "features"]
 
 
 def test_the_version(run: Run) -> None:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from churnml.training.bundle import Bundle
     from churnml.training.classifier import ChurnClassifier
     from churnml.training.recipes import Recipe
-    from churnml.training.workflow import latest_bundle, train
+    from churnml.training.shelf import latest_bundle
+    from churnml.training.workflow import train
 
     __version__: str
 
@@ -78,7 +79,8 @@ _MODULES = {
     "churnml.training.bundle": ("Bundle",),
     "churnml.training.classifier": ("ChurnClassifier",),
     "churnml.training.recipes": ("Recipe",),
-    "churnml.training.workflow": ("latest_bundle", "train"),
+    "churnml.training.shelf": ("latest_bundle",),
+    "churnml.training.workflow": ("train",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

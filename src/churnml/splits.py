@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Rows = npt.NDArray[np.intp]
 Times = npt.NDArray[np.datetime64]
 
+_NEARLY = 0.95  # of a horizon, apart enough
+
 
 class Splits(FrozenModel):
     """How rows are parted.
@@ -157,6 +159,39 @@ def split(frame: pa.Table, spec: Splits, label: LabelSpec, cutoffs: Cutoffs) -> 
             "horizon, or fewer or later tests."
         )
     return parted
+
+
+def apart(frame: pa.Table, label: LabelSpec, cutoffs: Cutoffs, most: int) -> tuple[Split, ...]:
+    """Part a table for tests whose label windows do not overlap, back from the latest cutoff.
+
+    Parameters
+    ----------
+    frame, label, cutoffs
+        As for `split`.
+    most : int
+        How many tests at most.
+
+    Returns
+    -------
+    tuple of Split
+        The earliest test first; none where history is too short for any, or rows have no times.
+    """
+    if "cutoff" not in frame.column_names:
+        return ()
+    times, origins = _times(frame, label, cutoffs)
+    # Three months may be 89 days: windows of 90 then share a day, which is no overlap to speak of.
+    step = np.timedelta64(int((label.horizon_days or 1) * 24 * _NEARLY), "h")
+    found: list[Split] = []
+    following: np.datetime64 | None = None
+    for test in np.unique(origins)[::-1]:
+        if following is not None and following - test < step:
+            continue
+        parted = _rolling(frame, times, origins, test, label)
+        if parted is None or len(found) == most:
+            break
+        found.append(parted)
+        following = test
+    return tuple(reversed(found))
 
 
 def _times(frame: pa.Table, label: LabelSpec, cutoffs: Cutoffs) -> tuple[Times, Times]:

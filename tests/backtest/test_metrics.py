@@ -200,6 +200,25 @@ def test_a_comparison_is_paired() -> None:
     assert found.first == single.value
 
 
+def test_miscalibration_is_what_a_line_through_the_log_odds_regains() -> None:
+    # One in four and three in four of the labels are 1: so say the right scores, and the log loss
+    # of them is the entropy of a quarter; scores on the wrong side of it lose the divergence.
+    label = np.tile([1, 0, 0, 0, 0, 1, 1, 1], 50)
+    right, sure = np.tile([0.25] * 4 + [0.75] * 4, 50), np.tile([0.1] * 4 + [0.9] * 4, 50)
+    account = np.arange(label.size) // 8
+    found = compare(label, sure, right, account, metric="miscalibration", draws=20)
+    lost = 0.25 * math.log(0.25 / 0.1) + 0.75 * math.log(0.75 / 0.9)
+    assert found.first == pytest.approx(lost, abs=1e-9)
+    assert found.second == pytest.approx(0, abs=1e-9)
+    assert found.difference.low == pytest.approx(lost, abs=1e-9)  # each account holds the shares
+    # Scores that part the classes have no such line, and neither have most draws of them.
+    parted = compare(label, label * 0.8 + 0.1, right, account, metric="miscalibration", draws=20)
+    assert math.isnan(parted.first)
+    assert math.isnan(parted.difference.low)
+    with pytest.raises(TrainingError, match=r"no metric is named 'miscalibration'"):
+        evaluate(label, right, account, metrics=("miscalibration",))
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [

@@ -74,6 +74,8 @@ def test_silence_in_the_label_window_is_churn(
         "involuntary": False,
         "downgraded": None,
         "churned_at": day(7) if expected else None,
+        "periods_told": 5,
+        "churned_period": 1 if expected else 2,
     }
 
 

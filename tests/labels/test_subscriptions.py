@@ -23,6 +23,7 @@ from churnml.labels import (
     pairs,
     population,
 )
+from churnml.labels import under_notice as noticed
 
 MakeHistory = Callable[..., History]
 CUTOFF = dt.datetime(2024, 6, 1)
@@ -182,12 +183,15 @@ def test_who_is_under_notice(
     assert bool(of_account(labels)) is not notice
     now = population(told, LABEL, CUTOFF)["account_id"].to_pylist()
     assert now == (["other"] if notice else ["a", "other"])
+    gone = noticed(told, LABEL, CUTOFF)
+    assert gone["account_id"].to_pylist() == (["a"] if notice else [])
 
     kept = SubscriptionLabel(
         lead_days=14, horizon_days=60, grace_days=30, exclude_under_notice=False
     )
     assert "label" in of_account(label(told, kept, AT_CUTOFF))
     assert population(told, kept, CUTOFF)["account_id"].to_pylist() == ["a", "other"]
+    assert noticed(told, kept, CUTOFF).num_rows == 0
 
 
 def test_a_term_terminated_only_later_still_counts_as_booked(history: MakeHistory) -> None:
@@ -293,6 +297,8 @@ def test_labels_are_sorted_typed_and_monthly_by_default(history: MakeHistory) ->
             "involuntary": pa.bool_(),
             "downgraded": pa.bool_(),
             "churned_at": pa.timestamp("us"),
+            "periods_told": pa.int16(),
+            "churned_period": pa.int16(),
         }
     )
     pairs = list(zip(table["cutoff"].to_pylist(), table["account_id"].to_pylist(), strict=True))

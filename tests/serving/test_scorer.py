@@ -115,6 +115,11 @@ def test_the_table_has_a_row_an_account(scores: ScoreList) -> None:
         "reason_2_log_odds",
         "reason_3",
         "reason_3_log_odds",
+        "survival_1",
+        "survival_2",
+        "survival_3",
+        "survival_4",
+        "arr_at_risk_all",
         "bundle",
     ]
     assert item.arr is not None
@@ -123,6 +128,21 @@ def test_the_table_has_a_row_an_account(scores: ScoreList) -> None:
     assert first["reason_1"] == item.raising[0].sentence
     assert first["reason_1_log_odds"] == item.raising[0].contribution > 0
     assert first["bundle"] == scores.bundle.id
+
+
+def test_survival_begins_with_the_score_and_never_rises(scores: ScoreList) -> None:
+    assert scores.bundle.periods == 4
+    first = scores.table().slice(0, 1).to_pylist()[0]
+    for item in scores.scores:
+        assert len(item.survival) == 4
+        assert item.survival[0] == 1 - item.probability
+        assert list(item.survival) == sorted(item.survival, reverse=True)
+    item = scores.scores[0]
+    assert item.arr is not None
+    assert item.arr_at_risk is not None
+    assert [first[f"survival_{k}"] for k in (1, 2, 3, 4)] == list(item.survival)
+    assert first["arr_at_risk_all"] == item.arr_at_risk[3] == item.arr * (1 - item.survival[3])
+    assert replace(item, arr=None).arr_at_risk is None
 
 
 def test_a_model_of_renewals_is_asked_of_those_that_are_near(

@@ -72,6 +72,10 @@ def edit(folder: Path, name: str, change: Callable[[dict[str, Any]], None]) -> N
         reseal(folder)
 
 
+def isotonic(margins: tuple[float, ...], values: tuple[float, ...]) -> dict[str, Any]:
+    return {"kind": "isotonic", "margins": list(margins), "values": list(values)}
+
+
 def test_a_bundle_scores_as_the_model_did(
     written: Bundle, table: TrainingTable, fitted: FittedModel
 ) -> None:
@@ -247,6 +251,13 @@ def _rename(manifest: dict[str, Any], place: int, name: str) -> None:
         (lambda m: _move_a_tree(m["fold_trees"]), "answers otherwise .* spread"),
         (lambda m: m["calibrator"].update(slope=-1.0), "calibrator.line.slope"),
         (lambda m: m["calibrator"].update(intercept=0.5), "answers otherwise .* probability"),
+        (lambda m: m["calibrator"].update(kind="spline"), "calibrator"),
+        (lambda m: m.update(calibrator=isotonic((1.0, 1.0), (0.0, 1.0))), "must ascend"),
+        (lambda m: m.update(calibrator=isotonic((0.0, 1.0), (0.0,))), "as many values as margins"),
+        (lambda m: m.update(calibrator=isotonic((0.0, 1.0), (0.0, 1.0))), "answers otherwise"),
+        (lambda m: m["judgement"]["thin"]["least"].update(nobody=1.0), "names 'nobody', none of"),
+        (lambda m: m["judgement"]["thin"]["rates"].append(0.0), "other segments"),
+        (lambda m: m["judgement"]["intervals"].update(unseen=[2.0] * 6), "otherwise .* low|high"),
         (lambda m: (m["features"].pop(), m["catalogue"]["features"].pop()), "the manifest 6"),
         (lambda m: m["features"].reverse(), "golden.json"),
         (lambda m: m["features"][4].update(codes=["pro", "basic", "team"]), "answers otherwise"),

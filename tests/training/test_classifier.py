@@ -211,3 +211,20 @@ def test_mixed_values_are_text() -> None:
     model = quick().fit(mixed, label)
     assert model.columns_.categorical == ("plan",)
     assert np.mean(model.predict(mixed) == label) > 0.85
+
+
+def test_intervals_hold_the_probability_and_widen_with_the_level(
+    rows: pd.DataFrame, left: np.ndarray
+) -> None:
+    rows = rows.drop(columns=["customer", "empty"])
+    model = quick().fit(rows, left)
+    positive = model.predict_proba(rows)[:, 1]
+    narrow, wide = model.predict_interval(rows, level=0.5), model.predict_interval(rows, level=0.95)
+    assert narrow.shape == wide.shape == (len(rows), 2)
+    assert (wide[:, 0] <= narrow[:, 0]).all()
+    assert ((wide[:, 0] <= positive) & (positive <= wide[:, 1])).all()
+    np.testing.assert_array_equal(
+        model.predict_interval(rows), model.predict_interval(rows, level=0.8)
+    )
+    with pytest.raises(ValueError, match="above 0 and below 1"):
+        model.predict_interval(rows, level=1.0)

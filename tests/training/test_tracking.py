@@ -1,27 +1,19 @@
 from __future__ import annotations
 
-import datetime as dt
 import math
 import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from churnml.actions.tiers import RiskTiers
-from churnml.backtest.metrics import Comparison, Evaluation, Interval
+import churnml
 from churnml.errors import TrainingError
-from churnml.features.catalogue import Catalogue
-from churnml.features.table import TrainingTable
-from churnml.training import bundle, tracking
-from churnml.training.estimator import FittedModel
-from churnml.training.recipes import Recipe
-from churnml.training.testing import AtCutoff
-from churnml.training.tracking import Entry, log, open_store, revision
+from churnml.training.encoding import FeatureKind
+from churnml.training.tracking import Entry, Model, artifact, log, open_store, set_alias, versions
 
 ENTRY = Entry(
     name="first",
@@ -151,101 +143,69 @@ def test_telemetry_is_off_in_a_fresh_process(database: Path) -> None:
     assert (done.stdout, done.stderr) == ("None\n", "")
 
 
-def test_the_revision_is_that_of_the_project(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert revision(tmp_path) == {}
-
-    def git(*command: str) -> str:
-        quiet = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
-        run = ["git", "-C", str(tmp_path), *quiet, *command]
-        return subprocess.run(run, check=True, capture_output=True, text=True).stdout.strip()
-
-    git("init", "-q")
-    assert revision(tmp_path) == {}  # nothing committed yet
-    (tmp_path / "recipe.toml").write_text("a = 1")
-    git("add", ".")
-    git("commit", "-q", "-m", "first")
-    commit = git("rev-parse", "HEAD")
-    (tmp_path / "untracked").write_text("")
-    assert revision(tmp_path) == {"mlflow.source.git.commit": commit, "git.changed": "false"}
-    (tmp_path / "recipe.toml").write_text("a = 2")
-    assert revision(tmp_path)["git.changed"] == "true"
-    monkeypatch.setenv("PATH", "")
-    assert revision(tmp_path) == {}
+def made(folder: Path, name: str) -> Path:
+    """Something that stands for a bundle: MLflow only copies it."""
+    (folder / name).mkdir(parents=True)
+    (folder / name / "manifest.json").write_text("{}")
+    return folder / name
 
 
-def test_a_training_is_recorded(
-    database: Path,
-    tmp_path: Path,
-    table: TrainingTable,
-    fitted: FittedModel,
-    recipe: Recipe,
-    tiers: RiskTiers,
-    catalogue: Catalogue,
-) -> None:
-    metrics = {"auc": Interval(0.8, 0.7, 0.9)}
-    written = bundle.write(
-        tmp_path / "bundle",
-        fitted,
-        table,
-        recipe,
-        tiers=tiers,
-        catalogue=catalogue,
-        known={},
-        metrics=metrics,
-    )
-    evaluation = Evaluation(metrics, rows=9, accounts=3, positives=2, draws=5, level=0.95)
-    difference = Interval(0.1, 0.05, math.nan)
-    tested: Any = SimpleNamespace(
-        evaluation=evaluation,
-        unseen_evaluation=evaluation,
-        baseline=Comparison("auc", 0.8, 0.7, difference),
-        by_cutoff=(
-            AtCutoff(dt.datetime(2024, 1, 1), 5, 2, 1.5, evaluation),
-            AtCutoff(dt.datetime(2024, 2, 1), 4, 0, 0.5, None),
-        ),
-        out_of_time=True,
-    )
-    project: Any = SimpleNamespace(root=tmp_path, name="company", tracking=database)
-    prepared: Any = SimpleNamespace(table=table, sheet={"rows": 7})
-    run = tracking.record(project, recipe, prepared, tested, fitted, written)
-    found = open_store(database).get_run(run.id)
-    assert run.experiment == "company/test"
-    assert found.info.run_name == written.id[:12]
-    assert found.data.params["model.folds"] == "3"
-    assert found.data.params["mix.quick"] == "1.0"
-    assert found.data.params["rows"] == "1200"
-    assert found.data.params["accounts"] == "120"
-    assert found.data.params["churned"] == str(fitted.churned)
-    assert found.data.params["label.kind"] == "subscriptions"
-    assert found.data.tags["fingerprint.data"] == "d" * 64
-    assert found.data.tags["out_of_time"] == "true"
-    assert found.data.metrics == {
-        "trees": sum(fitted.model.fold_trees),
-        "test_rows": 9,
-        "test_accounts": 3,
-        "test_positives": 2,
-        "auc": 0.8,
-        "auc.low": 0.7,
-        "auc.high": 0.9,
-        "unseen.auc": 0.8,
-        "unseen.auc.low": 0.7,
-        "unseen.auc.high": 0.9,
-        "baseline.auc": 0.7,
-        "baseline.difference": 0.1,
-        "baseline.difference.low": 0.05,
-        "2024-01-01.rows": 5,
-        "2024-01-01.positives": 2,
-        "2024-01-01.expected": 1.5,
-        "2024-01-01.auc": 0.8,
-        "2024-02-01.rows": 4,
-        "2024-02-01.positives": 0,
-        "2024-02-01.expected": 0.5,
+def entry(folder: Path, bundle: str) -> Entry:
+    kinds = {
+        "n": FeatureKind.NUMBER,
+        "b": FeatureKind.BOOLEAN,
+        "c": FeatureKind.CATEGORY,
+        "never told": FeatureKind.CATEGORY,
+        "never true or false": FeatureKind.BOOLEAN,
     }
-    home = database.parent / "mlruns" / run.id / "artifacts"
-    assert bundle.load(home / "bundle").id == written.id
-    assert (home / "data_sheet.json").read_text() == '{\n "rows": 7\n}'
-    bare = SimpleNamespace(**{**vars(tested), "unseen_evaluation": None, "baseline": None})
-    again = tracking.record(project, recipe, prepared, bare, fitted, written)  # type: ignore[arg-type]
-    assert "unseen.auc" not in open_store(database).get_run(again.id).data.metrics
+    example: list[dict[str, float | bool | str | None]] = [
+        {"n": 1.5, "b": True, "c": "x"},
+        {"n": None, "b": None, "c": None},
+    ]
+    model = Model("acme.churn", made(folder, bundle), kinds, example)
+    return replace(ENTRY, tags={"bundle": bundle}, model=model)
+
+
+def test_models_are_registered_as_challengers(database: Path, tmp_path: Path) -> None:
+    assert versions(database, "acme.churn") == ()
+    assert versions(tmp_path / "nowhere.db", "acme.churn") == ()
+    first = log(database, "churn", entry(tmp_path, "aa"))
+    second = log(database, "churn", entry(tmp_path, "bb"))
+    latest, earliest = versions(database, "acme.churn")
+    assert (latest.number, latest.bundle, latest.run) == (2, "bb", second.id)
+    assert (earliest.number, earliest.bundle, earliest.run) == (1, "aa", first.id)
+    assert (latest.aliases, earliest.aliases) == (("challenger",), ())
+    assert latest.metrics == {"auc": 0.8, "lift": 2.0}
+    assert latest.at.tzinfo is None
+    set_alias(database, "acme.churn", "champion", 1)
+    assert versions(database, "acme.churn")[1].aliases == ("champion",)
+
+
+def test_a_model_is_kept_without_anything_that_runs(database: Path, tmp_path: Path) -> None:
+    run = log(database, "churn", entry(tmp_path, "aa"))
+    kept = artifact(database, run.id, "model")
+    assert kept is not None
+    files = {path.relative_to(kept).as_posix() for path in kept.rglob("*") if path.is_file()}
+    assert files == {
+        "MLmodel",
+        "conda.yaml",
+        "data/aa/manifest.json",
+        "input_example.json",
+        "python_env.yaml",
+        "requirements.txt",
+        "serving_input_example.json",
+    }
+    assert "loader_module: churnml.serving.pyfunc" in (kept / "MLmodel").read_text()
+    assert f"churnml=={churnml.__version__}" in (kept / "requirements.txt").read_text()
+    assert artifact(database, run.id, "nothing") is None
+
+
+def test_an_alias_of_nothing_is_an_error(database: Path) -> None:
+    with pytest.raises(TrainingError, match=r"the alias 'champion' could not be set"):
+        set_alias(database, "acme.churn", "champion", 1)
+
+
+def test_a_damaged_store_is_said(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("no database, whatever its name")
+    with pytest.raises(TrainingError, match=r"mlflow\.db: the registry cannot be read"):
+        versions(tmp_path / "mlflow.db", "acme.churn")

@@ -17,8 +17,9 @@ from churnml.errors import BundleError, ConfigError
 from churnml.project import Project
 from churnml.splits import span
 from churnml.training import bundle as bundles
+from churnml.training.shelf import latest_bundle
 from churnml.training.tracking import open_store
-from churnml.training.workflow import Trained, latest_bundle, train
+from churnml.training.workflow import Trained, train
 
 DAY = dt.timedelta(days=1)
 

@@ -199,6 +199,16 @@ def _intercept(sample: _Sample, weight: Floats) -> Floats:
     return _recalibration(sample, weight)[:, 0]
 
 
+def _miscalibration(sample: _Sample, weight: Floats) -> Floats:
+    """Find the log loss a row that the best line through the log-odds would regain."""
+    line = _recalibration(sample, weight)
+    chance = _inside(sample.score)
+    log_odds = line[:, :1] + line[:, 1:] * (np.log(chance) - np.log1p(-chance))
+    with np.errstate(invalid="ignore"):  # a draw without a line has no loss either
+        loss = np.logaddexp(0, log_odds) - sample.label * log_odds
+    return _log_loss(sample, weight) - _ratio(np.sum(weight * loss, axis=1), weight.sum(axis=1))
+
+
 def _recalibration(sample: _Sample, weight: Floats) -> Floats:
     """Fit label ~ intercept + slope · log-odds to each draw, by Newton's method.
 
@@ -264,6 +274,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType({**RANKING, **PROBABILITY})
 # A mean of absolute gaps adds the noise of each bin: drawn accounts are noisier still, and the
 # percentiles of their figures lie above what they should hold.
 POINT_ONLY = frozenset({"ece"})
+# Never below 0, and so biased by itself; between two scores of the same rows the bias falls out.
+COMPARED: Mapping[str, Metric] = MappingProxyType({**METRICS, "miscalibration": _miscalibration})
 
 
 def evaluate(
@@ -354,7 +366,8 @@ def compare(
     first, second : array-like (n,)
         The scores.
     metric : str
-        A name of `METRICS`, but for those of `POINT_ONLY`.
+        A name of `METRICS`, but for those of `POINT_ONLY`; or ``miscalibration``, the log loss a
+        row that the best straight line through the log-odds would regain (0 when calibrated).
     draws, level, seed
         As for `evaluate`.
 
@@ -368,7 +381,7 @@ def compare(
     TrainingError
         As `evaluate`, or if the metric has no interval.
     """
-    asked = _asked([metric])
+    asked = _asked([metric], COMPARED)
     if metric in POINT_ONLY:
         raise TrainingError(
             f"metric {metric!r} has no interval, so that its differences cannot be judged. Compare "
@@ -387,11 +400,11 @@ def compare(
     return Comparison(metric, left, right, _interval(left - right, drawn, level))
 
 
-def _asked(metrics: Sequence[str]) -> dict[str, Metric]:
+def _asked(metrics: Sequence[str], of: Mapping[str, Metric] = METRICS) -> dict[str, Metric]:
     for name in metrics:
-        if name not in METRICS:
-            raise TrainingError(f"no metric is named {name!r}.{nearest(name, METRICS)}")
-    return {name: METRICS[name] for name in metrics}
+        if name not in of:
+            raise TrainingError(f"no metric is named {name!r}.{nearest(name, of)}")
+    return {name: of[name] for name in metrics}
 
 
 def _checked(
@@ -412,7 +425,7 @@ def _checked(
         )
     if not np.isfinite(scores).all():
         raise TrainingError(f"{int(np.sum(~np.isfinite(scores)))} scores are not finite numbers.")
-    needs = [name for name in asked if name in PROBABILITY]
+    needs = [name for name in asked if name not in RANKING]
     if needs and (scores.min() < 0 or scores.max() > 1):
         raise TrainingError(
             f"scores run from {scores.min():g} to {scores.max():g}, but {', '.join(needs)} need "

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from churnml.cli import check, features, init, score, simulate, train
+from churnml.cli import audit, check, features, forecast, init, models, score, simulate, train
 from churnml.errors import ChurnMLError, ConfigError, FeatureError, SourceError
 
 MENDABLE = (ConfigError, FeatureError, SourceError)
@@ -30,8 +30,11 @@ app = typer.Typer(
 app.command("init", short_help="Make a project.")(init.init)
 app.command("simulate", short_help="Make up a company with a history.")(simulate.simulate)
 app.command("check", short_help="Check history and keep what is clean.")(check.check)
+app.command("audit", short_help="Look for leaks in a training table.")(audit.audit)
 app.command("train", short_help="Learn who leaves, and measure it.")(train.train)
 app.command("score", short_help="Score every current account, with reasons.")(score.score)
+app.add_typer(models.app, name="models", help="Compare models, and put one in charge.")
+app.command("forecast", short_help="Tell how much will leave next quarter.")(forecast.forecast)
 app.add_typer(features.app, name="features", help="Show what is measured of an account.")
 
 

@@ -39,6 +39,14 @@ def score(
     table: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Score the rows of this flat table.")
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="'champion', 'latest', or the first digits of an id; the champion where there is "
+            "one, else the latest.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where the scores go, .parquet or .csv.")
     ] = None,
@@ -54,9 +62,10 @@ def score(
     name = recipe_name(there, recipe)
     with console.progress() as bar:
         bar.start("loading")
-        from churnml.training.workflow import latest_bundle
+        from churnml.training.shelf import choose
 
-        bundle = latest_bundle(there, name)
+        chosen = choose(there, name, model)
+        bundle = chosen.bundle
         found = _scores(there, bundle, as_of, table, bar)
     for item in found.stale:
         console.warn(str(item))
@@ -68,9 +77,9 @@ def score(
         )
     path = _write(found, output or _default(there, name, found))
     if as_json:
-        console.emit(_document(found, path, top))
+        console.emit({**_document(found, path, top), "model": chosen.role})
         return
-    _show(found, path, top)
+    _show(found, path, top, chosen.role)
 
 
 def _scores(
@@ -120,7 +129,7 @@ def _write(found: ScoreList, path: Path) -> Path:
     return path
 
 
-def _show(found: ScoreList, path: Path, top: int) -> None:
+def _show(found: ScoreList, path: Path, top: int, role: str) -> None:
     out = console.stdout()
     when = f" as of {found.cutoff:%Y-%m-%d %H:%M} UTC" if found.cutoff is not None else ""
     counts = _by_tier(found)
@@ -145,6 +154,8 @@ def _show(found: ScoreList, path: Path, top: int) -> None:
             out.print("* too little history to go by: drawn to the rate of its segment")
     elif not found.not_asked:
         out.print("Nobody is in the population that the label is about.")
+    by = role if role in {"champion", "latest"} else "model"
+    out.print(f"scored by the {by} {found.bundle.id[:12]}", style="dim", soft_wrap=True)
     out.print(f"all scores: {path}", style="dim", highlight=False, soft_wrap=True)
 
 

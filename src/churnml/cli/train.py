@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from churnml.backtest.metrics import Evaluation, Interval
     from churnml.splits import Span, Split
+    from churnml.training.sufficiency import Sufficiency
     from churnml.training.testing import AtCutoff, Tested
     from churnml.training.workflow import Trained
 
@@ -38,6 +39,13 @@ def train(
         str | None, typer.Argument(help="A file of training/; may be omitted if there is one.")
     ] = None,
     *,
+    trials: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Kinds of trees to try first; those of an earlier run on the same data count.",
+        ),
+    ] = 0,
     project: ProjectFolder = Path(),
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +56,8 @@ def train(
         bar.start("loading")
         from churnml.training.workflow import train as run
 
-        trained = run(there, name, bar.share)
+        told = None if as_json else _foretell
+        trained = run(there, name, bar.share, told=told, trials=trials)
     for item in trained.prepared.sheet.get("stale", ()):
         console.warn(item["said"])
     for column, why in trained.prepared.sheet.get("left_out", {}).items():
@@ -60,6 +69,12 @@ def train(
         console.emit(_document(trained))
         return
     _show(trained, name)
+
+
+def _foretell(found: Sufficiency) -> None:
+    """Tell on stderr, before anything is trained, what the data can support."""
+    for line in found.lines:
+        typer.echo(line, err=True)
 
 
 def _show(trained: Trained, name: str) -> None:
@@ -103,6 +118,12 @@ def _rows(trained: Trained, name: str) -> Iterator[str]:
         yield (
             f"  1 % of the rows of {late['table']} are recorded more than {late['most_days']:g} "
             f"days late; the label's settle_days = {late['settle_days']} is too few for them"
+        )
+    if tuning := sheet.get("tuning"):
+        best, shipped = min(tuning["losses"], default=math.nan), tuning["shipped_loss"]
+        yield (
+            f"  tuned by {tuning['trials']} trials on {tuning['judged_by']}: log loss {best:.4f}, "
+            f"of the best shipped shape {_figure(math.nan if shipped is None else shipped)}"
         )
     how = "out of time" if tested.out_of_time else "on held-out accounts, not out of time"
     evaluation = tested.evaluation

@@ -43,7 +43,8 @@ KNOWN = "known"
 CUTOFF_MONTH = "cutoff_month"
 # Names that a training table has for other columns, or that a formula has for the season.
 RESERVED = (
-    "account_id", "cutoff", "label", "arr", "involuntary", "downgraded", "churned_at", CUTOFF_MONTH,
+    "account_id", "cutoff", "label", "arr", "involuntary", "downgraded", "churned_at",
+    "periods_told", "churned_period", CUTOFF_MONTH,
 )  # fmt: skip
 
 

@@ -25,9 +25,12 @@ from churnml.history.tables import ACCOUNT_ID
 
 CUTOFF = "cutoff"
 # What a training table holds beside its features.
-META = (ACCOUNT_ID, CUTOFF, "label", "arr", "involuntary", "downgraded", "churned_at")
+META = (
+    ACCOUNT_ID, CUTOFF, "label", "arr", "involuntary", "downgraded", "churned_at", "periods_told",
+    "churned_period",
+)  # fmt: skip
 _SCHEMA_KEY = b"churnml"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ class TrainingTable:
     ----------
     frame : pyarrow.Table
         ``account_id``, ``cutoff`` (absent for a flat table without times), ``label``, ``arr``,
-        ``involuntary``, ``downgraded``, ``churned_at``, then the features.
+        ``involuntary``, ``downgraded``, ``churned_at``, ``periods_told`` and ``churned_period``
+        (both absent for a flat table), then the features.
     features : tuple of str
         The feature columns, in order.
     categorical : tuple of str

@@ -11,7 +11,7 @@ from churnml.labels.specs import (
     OutcomeLabel,
     SubscriptionLabel,
 )
-from churnml.labels.table import Labels, asked, label, population
+from churnml.labels.table import Labels, asked, label, population, under_notice
 
 __all__ = [
     "ColumnLabel",
@@ -27,4 +27,5 @@ __all__ = [
     "label",
     "label_column",
     "population",
+    "under_notice",
 ]

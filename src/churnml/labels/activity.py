@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from churnml.errors import LabelError
 from churnml.history.asof import History, known_at
-from churnml.labels.pairs import DAY, FAR, Fates, Floats, Ints, codes, sorted_ids
+from churnml.labels.pairs import DAY, FAR, Bools, Fates, Floats, Ints, codes, sorted_ids
 from churnml.labels.specs import InactivityLabel
 from churnml.labels.terms import Terms
 
@@ -120,6 +120,26 @@ class ActiveAccounts:
             downgraded=nobody,
             downgrade_known=nobody,
         )
+
+    def silent(self, account: Ints, cutoff: Ints, periods: int) -> Bools:
+        """Tell of candidates through which of the coming periods they did nothing.
+
+        Parameters
+        ----------
+        account, cutoff : ndarray (n,)
+            The candidates.
+        periods : int
+            How many windows of the label's horizon, the first of them the label's own.
+
+        Returns
+        -------
+        ndarray (n, periods), bool
+            In hindsight, whatever was observed.
+        """
+        opens = (cutoff - self.origin) // DAY + self.spec.lead_days
+        edges = opens[:, None] + np.arange(periods + 1) * self.spec.horizon_days
+        done = self._before(self.day, np.repeat(account, periods + 1), edges.ravel())
+        return np.asarray(np.diff(done.reshape(edges.shape), axis=1) == 0)
 
     def _before(self, days: Ints, account: Ints, at: Ints) -> Ints:
         """Count each candidate's rows whose day is before `at`, plus a constant per account."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Protocol
 
 import numpy as np
@@ -49,6 +49,10 @@ class Fates:
     involuntary: Bools
     downgraded: Bools
     downgrade_known: Bools
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Fates:
+        """Give the fates of some candidates, by position."""
+        return Fates(**{item.name: getattr(self, item.name)[rows] for item in fields(self)})
 
 
 class Population(Protocol):

@@ -26,6 +26,7 @@ from churnml.labels.pairs import (
     micros,
     sorted_ids,
 )
+from churnml.labels.periods import periods
 from churnml.labels.specs import (
     ColumnLabel,
     Cutoffs,
@@ -53,7 +54,9 @@ class Labels:
         ``account_id`` (string), ``cutoff`` (timestamp[us]; absent for a flat table without times),
         ``label`` (int8), ``arr`` (double, null if unknown), ``involuntary`` (bool), ``downgraded``
         (bool, null if unknown), ``churned_at`` (timestamp[us], null if it stayed as far as was
-        observed); for a flat table also ``row``, its position there. Sorted by cutoff, account.
+        observed), ``periods_told`` and ``churned_period`` (int16, the latter null if it churned in
+        none of the former; see `churnml.labels.periods`). For a flat table not these two, but
+        ``row``, its position there. Sorted by cutoff, account.
     dropped : mapping of str to int
         Rows that were left out, by reason; each row counts under its first.
     spec : HistorySpec or ColumnLabel
@@ -115,7 +118,7 @@ def label(history: History, spec: HistorySpec, cutoffs: Cutoffs) -> Labels:
             f"label needs {spec.reach_days} days after its cutoff; shorten lead, horizon, grace "
             "or settle_days, or move [cutoffs]."
         )
-    table = _table(source.ids, fates, spec, account, cutoff, kept, until)
+    table = _table(source, fates, spec, account, cutoff, kept, until)
     return Labels(table, MappingProxyType(dropped), spec)
 
 
@@ -143,11 +146,40 @@ def population(history: History, spec: HistorySpec, cutoff: dt.datetime) -> pa.T
     DataError
         If history lacks a table that the label needs.
     """
+    return _listed(history, spec, cutoff, noticed=False)
+
+
+def under_notice(history: History, spec: HistorySpec, cutoff: dt.datetime) -> pa.Table:
+    """List the accounts that are not in the population because they were known to be leaving.
+
+    Parameters
+    ----------
+    history, spec, cutoff
+        As for `population`.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``account_id``, ``cutoff``, ``arr``, sorted by account; no rows where the label does not
+        leave them out.
+
+    Raises
+    ------
+    LabelError
+        If the label cannot be told from this history.
+    DataError
+        If history lacks a table that the label needs.
+    """
+    return _listed(history, spec, cutoff, noticed=True)
+
+
+def _listed(history: History, spec: HistorySpec, cutoff: dt.datetime, *, noticed: bool) -> pa.Table:
     instant = to_micros(cutoff)
     source = _population(history, spec, time_of_day=instant % DAY)
     account = np.arange(len(source.ids))
     fates = source.fates(account, np.full(account.size, instant))
-    keep = fates.member & ~fates.notice if _skips_notice(spec) else fates.member
+    leaving = fates.notice if _skips_notice(spec) else np.zeros(account.size, dtype=bool)
+    keep = fates.member & (leaving == noticed)
     return pa.table(
         {
             "account_id": source.ids.take(pa.array(account[keep])),
@@ -227,7 +259,7 @@ def _reasons(fates: Fates, spec: HistorySpec, cutoff: Ints, until: int) -> dict[
 
 
 def _table(
-    ids: pa.Array,
+    source: Population,
     fates: Fates,
     spec: HistorySpec,
     account: Ints,
@@ -245,15 +277,18 @@ def _table(
         churned &= ~involuntary
     wait = (spec.reach_days - spec.lead_days - spec.horizon_days) * DAY
     observed = leaving + wait <= until
+    later = periods(source, spec, fates.take(rows), account[rows], cutoff[rows], until)
     return pa.table(
         {
-            "account_id": ids.take(pa.array(account[rows])),
+            "account_id": source.ids.take(pa.array(account[rows])),
             "cutoff": _timestamps(cutoff[rows]),
             "label": pa.array(churned.astype(np.int8)),
             "arr": pa.array(fates.mrr[rows] * 12, from_pandas=True),
             "involuntary": pa.array(involuntary),
             "downgraded": pa.array(fates.downgraded[rows], mask=~fates.downgrade_known[rows]),
             "churned_at": _timestamps(np.where(observed, leaving, FAR), missing=~observed),
+            "periods_told": pa.array(later.told.astype(np.int16)),
+            "churned_period": pa.array(later.churned.astype(np.int16), mask=later.churned == 0),
         }
     )
 

@@ -17,13 +17,13 @@ from churnml.explain.reasons import Value, reasons
 from churnml.features.catalogue import Catalogue
 from churnml.features.engine import compute
 from churnml.features.facts import compile_catalogue
-from churnml.features.knowledge import changed, known_rules
 from churnml.history.asof import History
 from churnml.history.tables import ACCOUNT_ID
 from churnml.labels import ColumnLabel, asked, population
 from churnml.serving.scores import Scored, ScoreList
 from churnml.training.bundle import Bundle
-from churnml.training.tables import catalogue_fingerprint, plain, stale_tables
+from churnml.training.suitability import suited
+from churnml.training.tables import plain, stale_tables
 
 # Rows explained at once: reasons cost many times what a probability costs.
 _BLOCK = 256
@@ -80,7 +80,7 @@ def score_history(
     if isinstance(spec, ColumnLabel) or bundle.catalogue is None:
         raise BundleError(f"{bundle.folder}: trained on a flat table; it cannot score history.")
     when = _observed(history, cutoff)
-    catalogue = _catalogue(bundle, bundle.catalogue, history)
+    catalogue = suited(bundle, bundle.catalogue, history)
     everybody = population(history, spec, when)
     people = asked(history, spec, bundle.manifest.cutoffs, everybody)
     not_asked = everybody.num_rows - people.num_rows
@@ -196,37 +196,6 @@ def _observed(history: History, cutoff: dt.datetime | None) -> dt.datetime:
     return when
 
 
-def _catalogue(bundle: Bundle, trained: Catalogue, history: History) -> Catalogue:
-    """Give a bundle's features, having made sure that history gives each as in training."""
-    catalogue, omitted = trained.available(history.contracts)
-    if omitted:
-        raise BundleError(
-            f"{bundle.folder}: needs {omitted[0].feature!r}, which this history cannot give: "
-            f"{omitted[0].why}. Bring that source back, or train again without it."
-        )
-    constant = [x.name for x in trained.features if catalogue.get(x.name).entry != x.entry]
-    if constant:
-        raise BundleError(
-            f"{bundle.folder}: learnt {constant[0]!r} from columns that this history no longer "
-            "has; a constant in their place would move scores. Bring the columns back, or train "
-            "again without them."
-        )
-    rule = changed(bundle.manifest.known, known_rules(trained, history.contracts))
-    if rule:
-        raise BundleError(
-            f"{bundle.folder}: {rule}, so that features would count what nobody knew when the "
-            "model learnt, or miss what was known. Bring the time back, or train again."
-        )
-    functions = {x.entry.function for x in trained.features if x.entry.function is not None}
-    fingerprint = bundle.manifest.training.fingerprints["catalogue"]
-    if functions and catalogue_fingerprint(trained) != fingerprint:
-        raise BundleError(
-            f"{bundle.folder}: the code of its custom features ({', '.join(sorted(functions))}) is "
-            "not the code that it was trained with. Bring that back, or train again."
-        )
-    return catalogue
-
-
 def _accounts(rows: pa.Table, name: str | None) -> list[str]:
     if name is None:
         width = len(str(max(rows.num_rows - 1, 0)))
@@ -265,6 +234,7 @@ def _scored(
         names = bundle.manifest.tiers.tiers(found.probability)
         rows: list[dict[str, Value]] = block.to_pylist()
         shares = np.asarray(found.contributions)
+        survival = bundle.survival(block, found.probability)
         scored += [
             Scored(
                 account_id=of.accounts[first + place],
@@ -272,6 +242,7 @@ def _scored(
                 probability=float(found.probability[place]),
                 tier=names[place],
                 arr=of.arr[first + place],
+                survival=tuple(survival[place].tolist()),
                 log_odds=float(found.log_odds[place]),
                 base=float(found.base[place]),
                 low=float(found.low[place]),

@@ -34,6 +34,9 @@ class Scored:
         The band it falls in.
     arr : float or None
         Annual recurring revenue at the cutoff.
+    survival : tuple of float
+        The probability that it is still there at the end of each period, from the label's window
+        on: the first is ``1 − probability``. As many as the bundle tells of.
     log_odds, base : float
         Calibrated log-odds, and what they would be if nothing were known of the account.
     low, high : float
@@ -52,6 +55,7 @@ class Scored:
     probability: float
     tier: RiskTier
     arr: float | None
+    survival: tuple[float, ...]
     log_odds: float
     base: float
     low: float
@@ -59,6 +63,13 @@ class Scored:
     level: float
     thin: str | None
     reasons: tuple[Reason, ...]
+
+    @property
+    def arr_at_risk(self) -> tuple[float, ...] | None:
+        """Revenue times the probability of having left by the end of each period."""
+        if self.arr is None:
+            return None
+        return tuple(self.arr * (1.0 - stays) for stays in self.survival)
 
     @property
     def raising(self) -> tuple[Reason, ...]:
@@ -107,13 +118,17 @@ class ScoreList:
             ``arr_at_risk`` (``arr × probability``), ``low``, ``high`` and ``level`` of the
             interval, ``thin`` (null, or why there is too little history), ``log_odds``, ``base``,
             then the three heaviest reasons that raise the risk as ``reason_1``,
-            ``reason_1_log_odds`` and so on, null where there are fewer, and ``bundle``.
+            ``reason_1_log_odds`` and so on, null where there are fewer; where the bundle tells of
+            later periods, the probability of being there at the end of each as ``survival_1``,
+            ``survival_2`` and so on, and the revenue at risk by the end of the last as
+            ``arr_at_risk_all``; and ``bundle``.
         """
-        rows = [{**_row(item), "bundle": self.bundle.id} for item in self.scores]
-        return pa.Table.from_pylist(rows, schema=_schema())
+        periods = self.bundle.periods
+        rows = [{**_row(item, periods), "bundle": self.bundle.id} for item in self.scores]
+        return pa.Table.from_pylist(rows, schema=_schema(periods))
 
 
-def _schema() -> pa.Schema:
+def _schema(periods: int) -> pa.Schema:
     fields = [
         (ACCOUNT_ID, pa.string()),
         ("cutoff", pa.timestamp("us")),
@@ -131,10 +146,13 @@ def _schema() -> pa.Schema:
     for place in range(1, _TOLD + 1):
         fields.append((f"reason_{place}", pa.string()))
         fields.append((f"reason_{place}_log_odds", pa.float64()))
+    if periods > 1:
+        fields += [(f"survival_{period}", pa.float64()) for period in range(1, periods + 1)]
+        fields.append(("arr_at_risk_all", pa.float64()))
     return pa.schema([*fields, ("bundle", pa.string())])
 
 
-def _row(item: Scored) -> dict[str, Any]:
+def _row(item: Scored, periods: int) -> dict[str, Any]:
     row: dict[str, Any] = {
         ACCOUNT_ID: item.account_id,
         "cutoff": item.cutoff,
@@ -152,4 +170,7 @@ def _row(item: Scored) -> dict[str, Any]:
     for place, reason in enumerate(item.raising[:_TOLD], 1):
         row[f"reason_{place}"] = reason.sentence
         row[f"reason_{place}_log_odds"] = reason.contribution
+    if periods > 1:
+        row |= {f"survival_{place}": stays for place, stays in enumerate(item.survival, 1)}
+        row["arr_at_risk_all"] = None if item.arr_at_risk is None else item.arr_at_risk[-1]
     return row

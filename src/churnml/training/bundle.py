@@ -5,6 +5,7 @@
     model.txt       the trees, LightGBM's text
     manifest.json   features in order, codes, calibrator, tiers, catalogue, fingerprints, metrics,
                     and the SHA-256 of every other file
+    hazard.txt      the trees of later periods, likewise; where there was enough to learn them
     golden.json     rows with the answers they must get; loading replays them
 """
 
@@ -34,10 +35,13 @@ from churnml.training.curves import BetaCurve, IsotonicCurve
 from churnml.training.encoding import Encoding, FeatureKind
 from churnml.training.estimator import FittedModel, Model, Scores
 from churnml.training.golden import Golden, make, replay
+from churnml.training.hazard import FittedHazard, Hazard
 from churnml.training.manifest import FORMAT, BetaRecord, CalibratorRecord, Manifest, describe
 from churnml.training.trees import check
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
 
     from churnml.backtest.metrics import Interval
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from churnml.training.recipes import Recipe
 
 MANIFEST, MODEL, GOLDEN = "manifest.json", "model.txt", "golden.json"
+HAZARD = "hazard.txt"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +67,8 @@ class Bundle:
         What it says of itself.
     model : Model
         What scores.
+    hazard : Hazard or None
+        What tells of the periods after the label's own; none where nothing does.
     catalogue : Catalogue or None
         The features as they were declared in training; none for a flat table.
     """
@@ -70,6 +77,7 @@ class Bundle:
     id: str
     manifest: Manifest
     model: Model
+    hazard: Hazard | None
     catalogue: Catalogue | None
 
     @property
@@ -99,6 +107,35 @@ class Bundle:
         """
         return self.model.score(frame, contributions=contributions, beside=META, error=BundleError)
 
+    @property
+    def periods(self) -> int:
+        """How many periods it tells of: of the label's horizon, and the first the label's own."""
+        return self.hazard.periods if self.hazard is not None else 1
+
+    def survival(self, frame: pa.Table, first: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Tell how likely accounts are still there at the end of every period.
+
+        Parameters
+        ----------
+        frame : pyarrow.Table
+            As for `score`.
+        first : ndarray (n,)
+            What `score` gave for these rows as their probability.
+
+        Returns
+        -------
+        ndarray (n, periods)
+            The first column is ``1 − first``; never rising along a row.
+
+        Raises
+        ------
+        BundleError
+            As for `score`.
+        """
+        if self.hazard is None:
+            return (1.0 - first)[:, None]
+        return self.hazard.survival(frame, first, beside=META, error=BundleError)
+
 
 def write(
     folder: Path,
@@ -110,6 +147,7 @@ def write(
     catalogue: Catalogue | None,
     known: Mapping[str, KnownRule],
     metrics: Mapping[str, Interval],
+    hazard: FittedHazard | None = None,
 ) -> Bundle:
     """Write a bundle, all or nothing, and load it back.
 
@@ -133,6 +171,8 @@ def write(
         When what they read counts as known; nothing for a flat table.
     metrics : mapping of str to Interval
         Out of time.
+    hazard : FittedHazard, optional
+        What tells of later periods.
 
     Returns
     -------
@@ -149,9 +189,12 @@ def write(
             f"{folder}: exists; a bundle is never changed. Write the new one to another folder."
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    golden = make(fitted.model, table.frame)
+    later = hazard.hazard if hazard is not None else None
+    golden = make(fitted.model, table.frame, later)
     contents = {MODEL: fitted.model.text.encode(), GOLDEN: _json(golden)}
-    manifest = describe(fitted, table, recipe, tiers, catalogue, known, metrics, contents)
+    if later is not None:
+        contents[HAZARD] = later.text.encode()
+    manifest = describe(fitted, table, recipe, tiers, catalogue, known, metrics, contents, hazard)
     beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         for name, content in {**contents, MANIFEST: _json(manifest)}.items():
@@ -195,12 +238,26 @@ def load(folder: Path) -> Bundle:
     calibrator = _calibrator(manifest)
     text = _trees(folder / MODEL, contents[MODEL], len(kinds), sum(manifest.fold_trees))
     model = Model(encoding, calibrator, text, manifest.fold_trees, manifest.judgement)
+    hazard = _hazard(folder, manifest, contents, encoding)
     path = folder / GOLDEN
     try:
-        replay(model, parse(Golden, json.loads(contents[GOLDEN]), path))
+        replay(model, parse(Golden, json.loads(contents[GOLDEN]), path), hazard)
     except (ValueError, ConfigError, BundleError) as error:
         raise BundleError(f"{path}: {error}") from error
-    return Bundle(folder, hashlib.sha256(raw).hexdigest(), manifest, model, catalogue)
+    return Bundle(folder, hashlib.sha256(raw).hexdigest(), manifest, model, hazard, catalogue)
+
+
+def _hazard(
+    folder: Path, manifest: Manifest, contents: Mapping[str, bytes], encoding: Encoding
+) -> Hazard | None:
+    if manifest.survival is None:
+        return None
+    lines = tuple(
+        Calibrator(**item.model_dump(exclude={"kind"})) for item in manifest.survival.calibrators
+    )
+    n_columns = len(encoding.features) + 1  # the period stands beside the features
+    text = _trees(folder / HAZARD, contents[HAZARD], n_columns, manifest.survival.rounds)
+    return Hazard(encoding, lines, text)
 
 
 def _calibrator(manifest: Manifest) -> Curve:
@@ -283,13 +340,14 @@ def _catalogue(path: Path, manifest: Manifest) -> Catalogue | None:
 
 
 def _verified(folder: Path, manifest: Manifest) -> dict[str, bytes]:
-    expected = {MODEL, GOLDEN}
+    expected = {MODEL, GOLDEN} | ({HAZARD} if manifest.survival is not None else set())
     found = {item.name for item in folder.iterdir()} - {MANIFEST}
     if set(manifest.files) != expected or found != expected:
         odd = sorted(found ^ expected | set(manifest.files) ^ expected)
         raise BundleError(
             f"{folder}: files missing or unknown: {', '.join(odd)}. A bundle holds {MANIFEST}, "
-            f"{MODEL} and {GOLDEN}, and nothing else."
+            f"{MODEL} and {GOLDEN}, {HAZARD} where its manifest tells of survival, and nothing "
+            "else."
         )
     contents = {}
     for name, wanted in manifest.files.items():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
@@ -16,6 +18,7 @@ from churnml.training.encoding import Encoding, FeatureKind
 
 if TYPE_CHECKING:
     from churnml.training.estimator import Model
+    from churnml.training.hazard import Hazard
 
 TOLERANCE = 1e-12
 UNSEEN = "(a value never seen in training)"
@@ -39,6 +42,8 @@ class Golden(FrozenModel):
         Raw values, as they stand before encoding.
     margin, spread, probability, low, high : tuple of float
         What the model said when it was written.
+    survival : tuple of tuple of float or None
+        What it said of every period; none where it tells of the first alone.
     """
 
     columns: tuple[str, ...]
@@ -48,9 +53,10 @@ class Golden(FrozenModel):
     probability: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+    survival: tuple[tuple[float, ...], ...] | None = None
 
 
-def make(model: Model, frame: pa.Table) -> dict[str, Any]:
+def make(model: Model, frame: pa.Table, hazard: Hazard | None = None) -> dict[str, Any]:
     """Make golden rows for a model.
 
     Each column holds values that occur, from the least to the greatest, and some missing; columns
@@ -63,6 +69,8 @@ def make(model: Model, frame: pa.Table) -> dict[str, Any]:
         What answers.
     frame : pyarrow.Table
         Rows that show which values occur.
+    hazard : Hazard, optional
+        What answers for later periods.
 
     Returns
     -------
@@ -76,7 +84,9 @@ def make(model: Model, frame: pa.Table) -> dict[str, Any]:
         shuffled = generator.permutation(np.array(values, dtype=object)).tolist()
         columns.append([*shuffled, None, UNSEEN if kind is FeatureKind.CATEGORY else None])
     rows = [list(row) for row in zip(*columns, strict=True)]
-    scores = model.score(_frame(model.encoding.features, rows, model.encoding))
+    asked = _frame(model.encoding.features, rows, model.encoding)
+    scores = model.score(asked)
+    later = None if hazard is None else hazard.survival(asked, scores.probability).tolist()
     return {
         "columns": list(model.encoding.features),
         "rows": rows,
@@ -85,10 +95,11 @@ def make(model: Model, frame: pa.Table) -> dict[str, Any]:
         "probability": scores.probability.tolist(),
         "low": scores.low.tolist(),
         "high": scores.high.tolist(),
+        "survival": later,
     }
 
 
-def replay(model: Model, golden: Golden) -> None:
+def replay(model: Model, golden: Golden, hazard: Hazard | None = None) -> None:
     """Ask a model again and compare.
 
     Raises
@@ -104,15 +115,22 @@ def replay(model: Model, golden: Golden) -> None:
     except pa.ArrowException as error:
         raise BundleError(f"the golden rows do not fit the model: {error}.") from error
     found = model.score(frame, beside=(), error=BundleError)
-    for name, wanted, got in (
+    answers: list[tuple[str, Sequence[Any], npt.NDArray[np.float64]]] = [
         ("margin", golden.margin, found.margin),
         ("probability", golden.probability, found.probability),
         ("spread", golden.spread, found.spread),
         ("low", golden.low, found.low),
         ("high", golden.high, found.high),
-    ):
-        if len(wanted) != got.size:
-            raise BundleError(f"{got.size} golden rows have {len(wanted)} answers ({name}).")
+    ]
+    periods = hazard.periods if hazard is not None else 0
+    later = golden.survival or ()
+    if any(len(row) != periods for row in later):
+        raise BundleError(f"the golden rows tell of other periods than the model's {periods}.")
+    if hazard is not None:
+        answers.append(("survival", later, hazard.survival(frame, found.probability)))
+    for name, wanted, got in answers:
+        if len(wanted) != len(got):
+            raise BundleError(f"{len(got)} golden rows have {len(wanted)} answers ({name}).")
         gap = float(np.max(np.abs(np.array(wanted) - got)))
         if not gap <= TOLERANCE:
             raise BundleError(

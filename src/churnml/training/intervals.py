@@ -26,11 +26,11 @@ from churnml.training.calibration import probability
 
 Floats = npt.NDArray[np.float64]
 
-# Fitted to coverage at four levels on seven simulated companies of 500 to 5,000 accounts. Widest
+# Fitted to coverage at four levels on simulated companies of 500 to 5,000 accounts. Widest
 # far below the mean account, where those who cannot leave yet are not told from those who would
 # not; narrowest just below it.
 AWAY = (-2.5, -1.5, -1.0, -0.5, 0.5, 1.5)
-UNSEEN = (1.5, 2.3, 1.0, 0.4, 0.7, 1.0)
+UNSEEN = (1.5, 2.4, 1.0, 0.48, 0.8, 1.0)
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()

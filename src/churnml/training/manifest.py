@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from churnml.features.table import TrainingTable
     from churnml.training.calibrators import Curve
     from churnml.training.estimator import FittedModel
+    from churnml.training.hazard import FittedHazard
     from churnml.training.recipes import Recipe
 
 FORMAT = 3
@@ -58,7 +59,7 @@ class FeatureRecord(FrozenModel):
 class CalibratorRecord(FrozenModel):
     """The calibrator, if a line; see `Calibrator`."""
 
-    kind: Literal["line"]
+    kind: Literal["line"] = "line"
     slope: float = Field(gt=0)
     intercept: float
     guarded: bool
@@ -96,6 +97,25 @@ class MetricRecord(FrozenModel):
     value: float | None
     low: float | None
     high: float | None
+
+
+class SurvivalRecord(FrozenModel):
+    """What tells of the periods after the label's own.
+
+    Parameters
+    ----------
+    calibrators : tuple of CalibratorRecord
+        From the second period on.
+    rounds : int
+        Trees kept.
+    at_risk, churned : tuple of int
+        Rows and churners learnt from, period by period from the second on.
+    """
+
+    calibrators: tuple[CalibratorRecord, ...] = Field(min_length=1)
+    rounds: int
+    at_risk: tuple[int, ...]
+    churned: tuple[int, ...]
 
 
 class TrainingRecord(FrozenModel):
@@ -158,6 +178,8 @@ class Manifest(FrozenModel):
         How margins become log-odds.
     judgement : Judgement
         What follows: segments, thin history, intervals.
+    survival : SurvivalRecord or None
+        What tells of later periods; none where there was nothing to learn it from.
     tiers : RiskTiers
         Bounds of the risk tiers at the time of training.
     catalogue : dict
@@ -182,6 +204,7 @@ class Manifest(FrozenModel):
         CalibratorRecord | BetaRecord | IsotonicRecord, Field(discriminator="kind")
     ]
     judgement: Judgement
+    survival: SurvivalRecord | None = None
     tiers: RiskTiers
     catalogue: dict[str, Any]
     known: dict[str, KnownRule]
@@ -205,12 +228,13 @@ def describe(
     known: Mapping[str, KnownRule],
     metrics: Mapping[str, Interval],
     contents: Mapping[str, bytes],
+    hazard: FittedHazard | None = None,
 ) -> dict[str, Any]:
     """Write the manifest of a bundle, in values that JSON knows.
 
     Parameters
     ----------
-    fitted, table, recipe, tiers, catalogue, known, metrics
+    fitted, table, recipe, tiers, catalogue, known, metrics, hazard
         As for `churnml.training.bundle.write`.
     contents : mapping of str to bytes
         Every other file, by name.
@@ -233,6 +257,7 @@ def describe(
         "fold_trees": list(fitted.model.fold_trees),
         "calibrator": _calibrator(fitted.model.calibrator),
         "judgement": fitted.model.judgement.model_dump(mode="json"),
+        "survival": _survival(hazard) if hazard is not None else None,
         "tiers": tiers.model_dump(mode="json"),
         "catalogue": to_snapshot(catalogue) if catalogue is not None else {},
         "known": {name: rule.model_dump(mode="json") for name, rule in known.items()},
@@ -261,6 +286,15 @@ def describe(
 def _calibrator(curve: Curve) -> dict[str, Any]:
     kinds = {Calibrator: "line", BetaCurve: "beta", IsotonicCurve: "isotonic"}
     return {"kind": kinds[type(curve)], **asdict(curve)}
+
+
+def _survival(fitted: FittedHazard) -> dict[str, Any]:
+    return {
+        "calibrators": [asdict(item) for item in fitted.hazard.calibrators],
+        "rounds": fitted.rounds,
+        "at_risk": list(fitted.at_risk),
+        "churned": list(fitted.churned),
+    }
 
 
 def _span(span: Span | None) -> dict[str, Any] | None:

@@ -11,9 +11,12 @@ from pydantic import Field, model_validator
 from churnml.config import FrozenModel, parse, read_toml
 from churnml.errors import ConfigError, nearest
 from churnml.labels import ColumnLabel, Cutoffs, LabelSpec
+from churnml.labels.periods import MOST
 from churnml.splits import Splits
+from churnml.training.gates import GatesSpec
 from churnml.training.intervals import IntervalSpec
 from churnml.training.shapes import SHAPES, Shape
+from churnml.training.sufficiency import SufficiencySpec
 from churnml.training.thin import ThinSpec
 
 # The rule of thumb that a model has to beat: whoever has not been seen for longest leaves first.
@@ -146,6 +149,20 @@ class CalibrationSpec(FrozenModel):
         return self
 
 
+class SurvivalSpec(FrozenModel):
+    """How far ahead to tell when accounts leave.
+
+    Parameters
+    ----------
+    periods : int
+        Periods of the label's horizon, the first of which is the label's own. More of them need
+        more history: nothing is told of one that too few rows have seen to its end. 1 tells of the
+        label's window alone, and makes training shorter.
+    """
+
+    periods: int = Field(default=4, ge=1, le=MOST)
+
+
 class Recipe(FrozenModel):
     """One file of ``training/``.
 
@@ -167,6 +184,12 @@ class Recipe(FrozenModel):
         The model's parameters.
     calibration : CalibrationSpec
         How margins become probabilities.
+    survival : SurvivalSpec
+        How far ahead to tell when accounts leave; a flat table tells of its own window alone.
+    gates : GatesSpec
+        What a model has to show before it takes the champion's place.
+    sufficiency : SufficiencySpec
+        How many accounts must have churned for anything to be trained.
     baseline : str
         The feature whose AUC alone is told beside the model's: what the team goes by today. More
         is riskier, and a missing value riskiest; with ``-`` before the name less is riskier.
@@ -180,6 +203,9 @@ class Recipe(FrozenModel):
     splits: Splits = Splits()
     model: ModelSpec = ModelSpec()
     calibration: CalibrationSpec = CalibrationSpec()
+    gates: GatesSpec = GatesSpec()
+    survival: SurvivalSpec = SurvivalSpec()
+    sufficiency: SufficiencySpec = SufficiencySpec()
     baseline: str = Field(default=BASELINE, pattern="^-?[^-]")
 
     @model_validator(mode="after")
@@ -191,6 +217,11 @@ class Recipe(FrozenModel):
                 )
             if self.features.families:
                 raise ValueError("a flat table has no feature families: use include and exclude")
+            if "survival" in self.model_fields_set and self.survival.periods > 1:
+                raise ValueError(
+                    "a flat table tells of its label's window alone, not of later periods: leave "
+                    "[survival] out"
+                )
             return self
         days = self.cutoffs.days_before_renewal
         opens, closes = self.label.lead_days, self.label.lead_days + self.label.horizon_days

@@ -8,7 +8,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -208,6 +208,22 @@ def _built(
         path.unlink()  # it bears the name of a history that it may not be made from
         raise
     return table
+
+
+def annotate(prepared: Prepared, **more: Any) -> Prepared:
+    """Write more into the data sheet, and into its file where there is one.
+
+    Parameters
+    ----------
+    prepared : Prepared
+        A training table.
+    more
+        Plain values by their key in the sheet; what stands there already is replaced.
+    """
+    sheet = {**prepared.sheet, **more}
+    if prepared.path is not None:
+        _write_sheet(prepared.path.with_suffix(".json"), sheet)
+    return replace(prepared, sheet=MappingProxyType(sheet))
 
 
 def stale_tables(history: History, catalogue: Catalogue, cutoff: dt.datetime) -> tuple[Stale, ...]:

@@ -1,4 +1,4 @@
-"""The record of training runs in MLflow. The only module that imports it.
+"""Runs, models and their versions in MLflow. The only module that imports it.
 
 Runs go to an SQLite store in the project; nothing leaves the machine, MLflow's telemetry is off.
 Scoring never comes here: it loads a bundle.
@@ -6,36 +6,43 @@ Scoring never comes here: it loads a bundle.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
 import os
-import shutil
-import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import churnml
 from churnml.errors import TrainingError
+from churnml.training.encoding import FeatureKind
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run as MlflowRun
+    from mlflow.entities import RunData
+    from mlflow.entities.model_registry import ModelVersion
     from mlflow.tracking import MlflowClient
-
-    from churnml.backtest.metrics import Interval
-    from churnml.project import Project
-    from churnml.training.bundle import Bundle
-    from churnml.training.estimator import FittedModel
-    from churnml.training.recipes import Recipe
-    from churnml.training.tables import Prepared
-    from churnml.training.testing import AtCutoff, Tested
 
 _AT_ONCE = 100  # parameters that MLflow takes in one call
 _LONGEST = 6000  # characters of a parameter
+_LOADER = "churnml.serving.pyfunc"  # is imported by MLflow, where a model is loaded
+_TYPES = MappingProxyType(
+    {
+        FeatureKind.NUMBER: "double",
+        FeatureKind.BOOLEAN: "boolean",
+        FeatureKind.CATEGORY: "string",
+    }
+)
+CHAMPION, CHALLENGER = "champion", "challenger"
+MODEL, OUT_OF_TIME, PLOTS = "model", "out_of_time.parquet", "plots"  # among a run's artifacts
+BUNDLE = f"{MODEL}/data"  # holds the bundle's folder
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,59 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Model:
+    """A bundle to be kept as a model of MLflow.
+
+    Parameters
+    ----------
+    name : str
+        The registered model.
+    bundle : Path
+        The bundle's folder, which becomes the model's data.
+    kinds : mapping of str to FeatureKind
+        Its features, which become the signature.
+    example : sequence of mapping
+        Rows of features, nobody's own.
+    """
+
+    name: str
+    bundle: Path
+    kinds: Mapping[str, FeatureKind]
+    example: Sequence[Mapping[str, float | bool | str | None]]
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version of a registered model.
+
+    Parameters
+    ----------
+    number : int
+        MLflow's count, from 1.
+    bundle : str
+        SHA-256 of the bundle that it is.
+    table : str
+        Fingerprint of the training table that it learned from.
+    run : str
+        The run that made it.
+    at : datetime
+        When it was registered, UTC.
+    aliases : tuple of str
+        What it is called besides.
+    metrics : mapping of str to float
+        Of the run.
+    """
+
+    number: int
+    bundle: str
+    table: str
+    run: str
+    at: dt.datetime
+    aliases: tuple[str, ...]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Entry:
     """What there is to record of a run.
 
@@ -75,6 +135,8 @@ class Entry:
         Files and folders, by where they shall lie among the run's artifacts; ``""`` for the top.
     texts : mapping of str to str
         Further files, by name.
+    model : Model, optional
+        What mlflow itself can load; lies under ``model`` among the artifacts and is registered.
     """
 
     name: str
@@ -83,72 +145,7 @@ class Entry:
     metrics: Mapping[str, float]
     artifacts: Mapping[str, Path]
     texts: Mapping[str, str]
-
-
-def record(
-    project: Project,
-    recipe: Recipe,
-    prepared: Prepared,
-    tested: Tested,
-    fitted: FittedModel,
-    bundle: Bundle,
-) -> Run:
-    """Record one training.
-
-    Parameters
-    ----------
-    project, recipe
-        What was asked for.
-    prepared : Prepared
-        The training table and its data sheet.
-    tested : Tested
-        What it was worth out of time.
-    fitted : FittedModel
-        The final model.
-    bundle : Bundle
-        What was written of it; goes among the artifacts.
-
-    Raises
-    ------
-    TrainingError
-        If the store cannot be written; the bundle stays.
-    """
-    metrics = {
-        "trees": float(sum(fitted.model.fold_trees)),
-        "test_rows": float(tested.evaluation.rows),
-        "test_accounts": float(tested.evaluation.accounts),
-        "test_positives": float(tested.evaluation.positives),
-        **_intervals(tested.evaluation.metrics),
-    }
-    if tested.unseen_evaluation is not None:
-        metrics |= _intervals(tested.unseen_evaluation.metrics, "unseen.")
-    if tested.baseline is not None:
-        metrics["baseline.auc"] = tested.baseline.second
-        metrics |= _intervals({"difference": tested.baseline.difference}, "baseline.")
-    for item in tested.by_cutoff:
-        metrics |= _at(item)
-    entry = Entry(
-        name=bundle.id[:12],
-        parameters={
-            **recipe.model_dump(mode="json", exclude={"name", "doc"}),
-            "mix": dict(fitted.ensemble.weights),
-            "rows": fitted.rows,
-            "accounts": fitted.accounts,
-            "churned": fitted.churned,
-        },
-        tags={
-            **{f"fingerprint.{k}": v for k, v in asdict(prepared.table.fingerprints).items()},
-            "fingerprint.table": prepared.table.fingerprints.table,
-            "bundle": bundle.id,
-            "churnml": churnml.__version__,
-            "out_of_time": str(tested.out_of_time).lower(),
-            **revision(project.root),
-        },
-        metrics=metrics,
-        artifacts={"bundle": bundle.folder},
-        texts={"data_sheet.json": json.dumps(dict(prepared.sheet), indent=1, default=str)},
-    )
-    return log(project.tracking, f"{project.name}/{recipe.name}", entry)
+    model: Model | None = None
 
 
 def log(database: Path, experiment: str, entry: Entry) -> Run:
@@ -170,22 +167,86 @@ def log(database: Path, experiment: str, entry: Entry) -> Run:
         If the store cannot be written.
     """
     _quieten()
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
+    with _told(
+        database,
+        "the run could not be recorded",
+        "The bundle is complete; what was trained is not lost.",
+    ):
         client = open_store(database)
         place = (database.resolve().parent / "mlruns").as_uri()
         name, identity = _experiment(client, experiment, place)
         run = client.create_run(identity, run_name=entry.name, tags=dict(entry.tags))
         with _ended(client, run.info.run_id):
             _fill(client, run.info.run_id, entry)
-    except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise TrainingError(
-            f"{database}: the run could not be recorded: {error}. The bundle is complete; what "
-            "was trained is not lost."
-        ) from error
+            if entry.model is not None:
+                _keep_model(client, run, entry.model)
     return Run(run.info.run_id, name, _url(database))
+
+
+def versions(database: Path, name: str) -> tuple[Version, ...]:
+    """List the versions of a registered model, the latest first; none where there is no store.
+
+    Parameters
+    ----------
+    database : Path
+        The SQLite file.
+    name : str
+        The registered model.
+
+    Raises
+    ------
+    TrainingError
+        If the store cannot be read.
+    """
+    if not database.is_file():
+        return ()
+    _quieten()
+    with _told(database, "the registry cannot be read", "Nothing was changed."):
+        client = open_store(database)
+        aliases = _aliases(client, name)
+        found = client.search_model_versions(f"name = '{name}'")
+        made_by = {int(item.version): str(item.run_id) for item in found}
+        runs = {run: client.get_run(run).data for run in made_by.values()}
+    listed = [_version(item, runs[made_by[int(item.version)]], aliases) for item in found]
+    return tuple(sorted(listed, key=lambda item: -item.number))
+
+
+def set_alias(database: Path, name: str, alias: str, number: int) -> None:
+    """Let an alias of a registered model name a version.
+
+    Parameters
+    ----------
+    database : Path
+        The SQLite file.
+    name, alias : str
+        Which alias of which model.
+    number : int
+        The version.
+
+    Raises
+    ------
+    TrainingError
+        If the store cannot be written.
+    """
+    _quieten()
+    with _told(database, f"the alias {alias!r} could not be set", "Nothing else is touched by it."):
+        open_store(database).set_registered_model_alias(name, alias, str(number))
+
+
+def artifact(database: Path, run: str, name: str) -> Path | None:
+    """Find a file or folder among the artifacts of a run; none where it is not there.
+
+    Parameters
+    ----------
+    database : Path
+        The SQLite file, beside which artifacts lie, also where the project was moved.
+    run : str
+        The run's id.
+    name : str
+        The file.
+    """
+    path = database.resolve().parent / "mlruns" / run / "artifacts" / name
+    return path if path.exists() else None
 
 
 def open_store(database: Path) -> MlflowClient:
@@ -211,34 +272,16 @@ def open_store(database: Path) -> MlflowClient:
         return MlflowClient(tracking_uri=_url(database))
 
 
-def revision(root: Path) -> dict[str, str]:
-    """Tell the git revision of a project, as tags; none where it is not under git.
+@contextmanager
+def _told(database: Path, what: str, comfort: str) -> Iterator[None]:
+    """Tell of what the store refused as an error of ours."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
-    Parameters
-    ----------
-    root : Path
-        The project.
-
-    Returns
-    -------
-    dict
-        ``mlflow.source.git.commit``, and ``git.changed`` where files differ from it.
-    """
-    git = shutil.which("git")
-    if git is None:
-        return {}
-
-    def ask(*command: str) -> str | None:
-        done = subprocess.run(  # noqa: S603 - fixed words and the project's own folder
-            [str(git), "-C", str(root), *command], capture_output=True, text=True, check=False
-        )
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    commit = ask("rev-parse", "--verify", "HEAD")
-    if commit is None:
-        return {}
-    changed = ask("status", "--porcelain", "--untracked-files=no", "--", ".")
-    return {"mlflow.source.git.commit": commit, "git.changed": str(bool(changed)).lower()}
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as error:
+        raise TrainingError(f"{database}: {what}: {error}. {comfort}") from error
 
 
 def _quieten() -> None:
@@ -295,6 +338,82 @@ def _fill(client: MlflowClient, run_id: str, entry: Entry) -> None:
         client.log_artifacts(run_id, folder)
 
 
+def _keep_model(client: MlflowClient, run: MlflowRun, model: Model) -> None:
+    """Keep a bundle as a model: without a pickle, by the name of the module that loads it."""
+    import pandas as pd
+    from mlflow.exceptions import MlflowException
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns of its own type hints
+        from mlflow.models import ModelSignature
+        from mlflow.pyfunc import save_model
+        from mlflow.types import ColSpec, Schema
+    # What is not known of an account may be left out of a request only as a null: the bundle
+    # itself refuses a row that lacks a column.
+    asked = Schema(
+        [ColSpec(_TYPES[kind], name, required=False) for name, kind in model.kinds.items()]
+    )
+    given = Schema(
+        [ColSpec("double", "probability"), ColSpec("string", "tier"), ColSpec("double", "log_odds")]
+    )
+    # A column without a value would else be taken for numbers, and not fit the signature.
+    example = pd.DataFrame(
+        {
+            name: pd.Series(
+                [row.get(name) for row in model.example],
+                dtype="float64" if kind is FeatureKind.NUMBER else "object",
+            )
+            for name, kind in model.kinds.items()
+        }
+    )
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # MLflow's way of looking for an array in the example is deprecated by pandas and numpy.
+        warnings.simplefilter("ignore")
+        save_model(
+            Path(folder) / "model",
+            loader_module=_LOADER,
+            data_path=str(model.bundle),
+            signature=ModelSignature(asked, given),
+            input_example=example,
+            pip_requirements=[f"churnml=={churnml.__version__}"],
+        )
+        client.log_artifacts(run.info.run_id, str(Path(folder) / "model"), MODEL)
+    try:
+        client.get_registered_model(model.name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        client.create_registered_model(model.name)
+    source = f"{run.info.artifact_uri}/{MODEL}"
+    made = client.create_model_version(model.name, source, run.info.run_id)
+    client.set_registered_model_alias(model.name, CHALLENGER, made.version)
+
+
+def _version(item: ModelVersion, run: RunData, aliases: Mapping[str, int]) -> Version:
+    number = int(item.version)
+    return Version(
+        number=number,
+        bundle=run.tags["bundle"],
+        table=run.tags.get("fingerprint.table", ""),
+        run=str(item.run_id),
+        at=dt.datetime.fromtimestamp(item.creation_timestamp / 1000, dt.UTC).replace(tzinfo=None),
+        aliases=tuple(sorted(alias for alias, to in aliases.items() if to == number)),
+        metrics=MappingProxyType(dict(run.metrics)),
+    )
+
+
+def _aliases(client: MlflowClient, name: str) -> dict[str, int]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        found = client.get_registered_model(name).aliases
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {}
+    return {alias: int(version) for alias, version in found.items()}
+
+
 def _flat(content: Mapping[str, Any], before: str = "") -> dict[str, str]:
     """Name nested values by dots, as text."""
     told: dict[str, str] = {}
@@ -303,22 +422,4 @@ def _flat(content: Mapping[str, Any], before: str = "") -> dict[str, str]:
             told |= _flat(value, f"{before}{key}.")
         else:
             told[before + key] = value if isinstance(value, str) else json.dumps(value)
-    return told
-
-
-def _at(item: AtCutoff) -> dict[str, float]:
-    """Name the figures of one test after its cutoff."""
-    before = f"{item.cutoff:%Y-%m-%d}."
-    told = {"rows": float(item.rows), "positives": float(item.churned), "expected": item.expected}
-    if item.evaluation is not None:
-        told |= {name: interval.value for name, interval in item.evaluation.metrics.items()}
-    return {before + name: value for name, value in told.items()}
-
-
-def _intervals(metrics: Mapping[str, Interval], before: str = "") -> dict[str, float]:
-    told = {}
-    for name, interval in metrics.items():
-        told[before + name] = interval.value
-        told[f"{before}{name}.low"] = interval.low
-        told[f"{before}{name}.high"] = interval.high
     return told

@@ -68,6 +68,16 @@ class Tuned:
     trials: int
     judged_by: str
 
+    def document(self) -> dict[str, Any]:
+        """Say it in values that JSON knows."""
+        return {
+            "trials": self.trials,
+            "judged_by": self.judged_by,
+            "shipped_loss": self.shipped if np.isfinite(self.shipped) else None,
+            "losses": list(self.losses),
+            "shapes": [shape.model_dump(mode="json") for shape in self.shapes],
+        }
+
 
 def tune(
     table: TrainingTable,

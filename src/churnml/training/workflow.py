@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +13,22 @@ from churnml.errors import BundleError, ConfigError
 from churnml.history.store import workplace
 from churnml.locks import locked
 from churnml.project import Project
+from churnml.splits import split
 from churnml.training import bundle as bundles
 from churnml.training.bundle import Bundle
+from churnml.training.contest import require_segments
 from churnml.training.estimator import FittedModel, fit
+from churnml.training.hazard import FittedHazard, fit_hazard
 from churnml.training.recipes import Recipe
-from churnml.training.tables import Prepared, Progress, prepare
+from churnml.training.record import record
+from churnml.training.shelf import ID_DIGITS, LATEST
+from churnml.training.sufficiency import Sufficiency, assess, require
+from churnml.training.tables import Prepared, Progress, annotate, prepare
 from churnml.training.testing import Tested, test
-from churnml.training.tracking import Run, record
+from churnml.training.tracking import Run
+from churnml.training.tuning import tune
 
-LATEST = "latest"
-_ID = 12  # digits of a bundle's SHA-256 that name its folder
+TRIALS = "trials.db"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +56,14 @@ class Trained:
     baseline: str
 
 
-def train(project: Project, name: str, progress: Progress) -> Trained:
+def train(
+    project: Project,
+    name: str,
+    progress: Progress,
+    told: Callable[[Sufficiency], None] | None = None,
+    *,
+    trials: int = 0,
+) -> Trained:
     """Train a recipe and write its bundle.
 
     Parameters
@@ -61,6 +74,11 @@ def train(project: Project, name: str, progress: Progress) -> Trained:
         The recipe.
     progress : callable
         Told what is being done and the share that is done.
+    told : callable, optional
+        Told before anything is trained what the data can support.
+    trials : int
+        How many kinds of trees to try before that, those of earlier runs on the same question
+        among them; see `churnml.training.tuning`. None when 0.
 
     Returns
     -------
@@ -81,7 +99,7 @@ def train(project: Project, name: str, progress: Progress) -> Trained:
     )
     try:
         with turn:
-            return _train(project, recipe, progress)
+            return _train(project, recipe, progress, told, trials)
     except OSError as error:
         raise ConfigError(
             f"{error.filename or project.var}: {error.strerror or error}. What was trained before "
@@ -90,8 +108,17 @@ def train(project: Project, name: str, progress: Progress) -> Trained:
         ) from error
 
 
-def _train(project: Project, recipe: Recipe, progress: Progress) -> Trained:
-    prepared = prepare(project, recipe, progress)
+def _train(
+    project: Project,
+    recipe: Recipe,
+    progress: Progress,
+    told: Callable[[Sufficiency], None] | None,
+    trials: int,
+) -> Trained:
+    prepared = _sufficient(prepare(project, recipe, progress), recipe, told)
+    require_segments(prepared.table, recipe.gates)
+    if trials:
+        prepared, recipe = _tuned(project, prepared, recipe, trials, progress)
     tested = test(prepared.table, recipe, progress)
     table = prepared.table
     fitted = fit(
@@ -101,11 +128,56 @@ def _train(project: Project, recipe: Recipe, progress: Progress) -> Trained:
         recipe.calibration,
         lambda share: progress("final model", share),
     )
-    bundle = _write_bundle(project, recipe, prepared, fitted, tested.evaluation)
+    hazard = fit_hazard(
+        table,
+        fitted.model.encoding,
+        recipe.label,
+        recipe.model,
+        recipe.survival.periods,
+        known_at=None,
+    )
+    bundle = _write_bundle(project, recipe, prepared, fitted, hazard, tested.evaluation)
     progress("tracking", 0.0)
     run = record(project, recipe, prepared, tested, fitted, bundle)
     progress("done", 1.0)
     return Trained(prepared, tested, bundle, run, recipe.baseline)
+
+
+def _sufficient(
+    prepared: Prepared, recipe: Recipe, told: Callable[[Sufficiency], None] | None
+) -> Prepared:
+    """Tell what the data can support, refuse what is too little, and keep it in the sheet."""
+    parts = split(prepared.table.frame, recipe.splits, recipe.label, recipe.cutoffs)
+    found = assess(prepared.table, parts)
+    if told is not None:
+        told(found)
+    require(found, recipe.sufficiency, recipe.label)
+    return annotate(prepared, sufficiency=found.document())
+
+
+def _tuned(
+    project: Project, prepared: Prepared, recipe: Recipe, trials: int, progress: Progress
+) -> tuple[Prepared, Recipe]:
+    """Search for kinds of trees, add the best to the recipe's own, and keep them in the sheet."""
+    first = split(prepared.table.frame, recipe.splits, recipe.label, recipe.cutoffs)[0]
+    found = tune(
+        prepared.table,
+        first.learn,
+        recipe,
+        trials=trials,
+        storage=project.var / TRIALS,
+        told=lambda share: progress("tuning", share),
+    )
+    names = {shape.name for shape in found.shapes}
+    own = tuple(shape for shape in recipe.model.own_shapes if shape.name not in names)
+    model = recipe.model.model_copy(
+        update={
+            "own_shapes": (*own, *found.shapes),
+            # They stand beside the shipped ones in the mix, not in their place.
+            "most_shapes": recipe.model.most_shapes + len(found.shapes),
+        }
+    )
+    return annotate(prepared, tuning=found.document()), recipe.model_copy(update={"model": model})
 
 
 def _write_bundle(
@@ -113,6 +185,7 @@ def _write_bundle(
     recipe: Recipe,
     prepared: Prepared,
     fitted: FittedModel,
+    hazard: FittedHazard | None,
     evaluation: Evaluation,
 ) -> Bundle:
     home = project.bundles / recipe.name
@@ -126,8 +199,9 @@ def _write_bundle(
             catalogue=prepared.catalogue,
             known=prepared.known,
             metrics=evaluation.metrics,
+            hazard=hazard,
         )
-        folder = home / made.id[:_ID]
+        folder = home / made.id[:ID_DIGITS]
         if not _intact(folder, made.id):
             if folder.exists():
                 folder.rename(work / "damaged")
@@ -144,44 +218,3 @@ def _intact(folder: Path, wanted: str) -> bool:
         return folder.is_dir() and bundles.load(folder).id == wanted
     except BundleError:
         return False
-
-
-def latest_bundle(project: Project, name: str) -> Bundle:
-    """Load the bundle that the latest training of a recipe wrote.
-
-    Parameters
-    ----------
-    project : Project
-        The project.
-    name : str
-        The recipe.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such recipe.
-    BundleError
-        If it was not trained yet, or the bundle is damaged or altered.
-    """
-    project.recipe(name)
-    home = project.bundles / name
-    try:
-        wanted = (home / LATEST).read_text(encoding="utf-8").strip()
-    except FileNotFoundError as error:
-        trained = [item.parent.name for item in project.bundles.glob(f"*/{LATEST}")]
-        hint = f" Trained so far: {', '.join(sorted(trained))}." if trained else ""
-        raise BundleError(
-            f"recipe {name!r} has no bundle in {home}. `churnml train {name}` makes one.{hint}"
-        ) from error
-    if not re.fullmatch(r"[0-9a-f]+", wanted) or not (home / wanted).is_dir():
-        raise BundleError(
-            f"{home / LATEST}: names no bundle, but {wanted!r}. `churnml train {name}` mends it."
-        )
-    bundle = bundles.load(home / wanted)
-    # The manifest vouches for the other files; its own hash is the folder's name.
-    if not bundle.id.startswith(wanted):
-        raise BundleError(
-            f"{bundle.folder}: altered since it was written: its manifest's SHA-256 begins with "
-            f"{bundle.id[:_ID]}. `churnml train {name}` makes it again."
-        )
-    return bundle

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import datetime as dt
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from churnml.errors import TrainingError
+from churnml.features.table import TrainingTable
+from churnml.training.contest import contest, out_of_time, require_segments
+from churnml.training.gates import GatesSpec
+
+MONTHS = [dt.datetime(2024, month, 1) for month in (1, 2, 3)]
+
+
+def table(months: list[dt.datetime], chance: float) -> pa.Table:
+    return pa.table(
+        {
+            "account_id": ["a", "b"] * len(months),
+            "cutoff": pa.array([m for m in months for _ in "ab"], pa.timestamp("us")),
+            "label": pa.array([1, 0] * len(months), pa.int8()),
+            "probability": [chance, chance / 2] * len(months),
+        }
+    )
+
+
+def champion(learned_until: dt.datetime | None) -> Any:
+    return SimpleNamespace(manifest=SimpleNamespace(learned_until=learned_until))
+
+
+def by_bundle(rows: pa.Table) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.full(rows.num_rows, 0.75)
+
+
+def test_the_bundle_answers_where_it_had_learned_nothing_later() -> None:
+    found = contest(
+        table(MONTHS, 0.5),
+        champion(MONTHS[1]),
+        table(MONTHS[:2], 0.25),
+        by_bundle,
+        same_label=True,
+    )
+    assert found.rows["champion"].to_pylist() == [0.25, 0.125, 0.75, 0.75, 0.75, 0.75]
+    assert (found.by_bundle, found.by_tests, found.not_compared) == (4, 2, 0)
+    assert found.refused == ""
+    assert found.said.startswith("6 rows (4 by the champion's bundle, 2 by the models")
+
+
+def test_rows_that_the_champion_has_seen_and_was_not_tested_on_are_not_compared() -> None:
+    def never(_rows: pa.Table) -> Any:
+        raise AssertionError
+
+    found = contest(
+        table(MONTHS, 0.5),
+        champion(dt.datetime(2024, 3, 2)),
+        table(MONTHS[1:2], 0.25),
+        never,
+        same_label=True,
+    )
+    assert found.rows["cutoff"].to_pylist() == [MONTHS[1]] * 2
+    assert (found.by_bundle, found.by_tests, found.not_compared) == (0, 2, 4)
+    assert "4 not comparable" in found.said
+
+
+@pytest.mark.parametrize("tests", [None, table(MONTHS, 0.25).drop_columns(["cutoff"])])
+def test_nothing_in_common_is_said(tests: pa.Table | None) -> None:
+    late = champion(dt.datetime(2025, 1, 1))
+    found = contest(table(MONTHS, 0.5), late, tests, by_bundle, same_label=True)
+    assert found.rows.num_rows == 0
+    assert "0 of the challenger's 6 rows can be compared" in found.refused
+
+
+def test_another_label_is_another_question() -> None:
+    rows = table(MONTHS, 0.5)
+    found = contest(rows, champion(MONTHS[0]), None, by_bundle, same_label=False)
+    assert "foresees something else" in found.refused
+    assert found.not_compared == 6
+
+
+def test_without_times_the_champion_is_asked_for_its_tests() -> None:
+    rows = table(MONTHS[:1], 0.5).drop_columns(["cutoff"])
+    tests = table(MONTHS[:1], 0.25).drop_columns(["cutoff"])
+    found = contest(rows, champion(None), tests, by_bundle, same_label=True)
+    assert found.rows["champion"].to_pylist() == [0.25, 0.125]
+
+
+def test_rows_are_kept_with_all_that_is_asked_of_them_later(table: TrainingTable) -> None:
+    test = np.array([3, 5])
+    tested: Any = SimpleNamespace(
+        splits=(SimpleNamespace(test=test[:1]), SimpleNamespace(test=test[1:])),
+        frame=table.frame.take(pa.array(test)).select(["account_id", "cutoff", "label"]),
+        unseen=np.array([True, False]),
+    )
+    found = out_of_time(tested, table, GatesSpec(segments=("plan", "auto_renew")))
+    assert found.column_names == [
+        "account_id",
+        "cutoff",
+        "label",
+        "arr",
+        "account_tier",
+        "unseen",
+        "segment:plan",
+        "segment:auto_renew",
+    ]
+    plans = table.frame["plan"].to_pylist()
+    assert found["segment:plan"].to_pylist() == [plans[3], plans[5]]
+    assert found["unseen"].to_pylist() == [True, False]
+    arr = table.frame["arr"].to_pylist()
+    assert found["arr"].to_pylist() == [arr[3], arr[5]]
+
+
+def test_segments_are_features_that_part(table: TrainingTable) -> None:
+    require_segments(table, GatesSpec(segments=("plan", "auto_renew")))
+    with pytest.raises(TrainingError, match=r"'plann', which is no feature.*mean 'plan'"):
+        require_segments(table, GatesSpec(segments=("plann",)))
+    with pytest.raises(TrainingError, match=r"'trend', which holds double; expected a category"):
+        require_segments(table, GatesSpec(segments=("trend",)))

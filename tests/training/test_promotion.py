@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from churnml.errors import BundleError, ChurnMLError, ConfigError
+from churnml.project import Project
+from churnml.training import bundle as bundles
+from churnml.training.answers import asker
+from churnml.training.champions import read_changes, standing
+from churnml.training.promotion import judged, listed, promote, rollback
+from churnml.training.shelf import champion_bundle, choose
+from churnml.training.tracking import Entry, Model, artifact, log, versions
+from churnml.training.workflow import Trained
+
+NAME, MODEL = "churn_90d", "acme.churn_90d"
+Register = Callable[..., str]
+
+
+def silent(_step: str, _share: float) -> None:
+    pass
+
+
+@pytest.fixture
+def there(elsewhere: Project, company: Project, trained: Trained, mlflow_store: Path) -> Project:
+    """Give the trained company with a registry of its own, in which nothing is registered yet."""
+    shutil.copytree(company.training, elsewhere.training)
+    shutil.copyfile(mlflow_store, elsewhere.tracking)
+    return elsewhere
+
+
+@pytest.fixture
+def register(there: Project, trained: Trained) -> Register:
+    """Give what registers a bundle that answered the tests as if it knew so much."""
+
+    def call(critical: float, knowing: float, *, table: str | None = None) -> str:
+        made = there.bundles / NAME / "made"
+        shutil.copytree(trained.bundle.folder, made)
+        manifest = json.loads((made / "manifest.json").read_text())
+        manifest["tiers"]["critical"] = critical
+        (made / "manifest.json").write_text(json.dumps(manifest))
+        bundle = bundles.load(made)
+        folder = made.rename(made.with_name(bundle.id[:12]))
+        (folder.parent / "latest").write_text(folder.name)
+        path = artifact_of(there, trained)
+        rows = pq.read_table(path)
+        label = rows["label"].to_numpy()
+        noise = np.random.default_rng(1).normal(0, 1, label.size)
+        odds = -3 + knowing * (label - label.mean()) + noise
+        chance = pa.array(1 / (1 + np.exp(-odds)))
+        place = rows.column_names.index("probability")
+        beside = there.var / "out_of_time.parquet"
+        pq.write_table(rows.set_column(place, "probability", chance), beside)
+        prints = trained.prepared.table.fingerprints.table
+        entry = Entry(
+            name="made",
+            parameters={},
+            tags={"bundle": bundle.id, "fingerprint.table": prints if table is None else table},
+            metrics={"auc": 0.5},
+            artifacts={"": beside},
+            texts={},
+            model=Model(MODEL, folder, bundle.model.encoding.kinds, [{}]),
+        )
+        log(there.tracking, "made", entry)
+        return bundle.id
+
+    return call
+
+
+def artifact_of(there: Project, trained: Trained) -> Path:
+    home = Path(trained.bundle.folder).parents[2] / "mlruns" / trained.run.id
+    return home / "artifacts" / "out_of_time.parquet"
+
+
+def passed(gates: tuple[Any, ...]) -> dict[str, bool | None]:
+    return {gate.name: gate.passed for gate in gates}
+
+
+def test_the_first_champion_is_promoted_and_not_merely_trained(
+    there: Project, register: Register
+) -> None:
+    first = register(0.7, 2.0)
+    assert listed(there, NAME)[1] is None
+    assert choose(there, NAME).role == "latest"
+    done = promote(there, NAME, by="ann", reason="the first", progress=silent)
+    assert done.change is not None
+    assert (done.change.bundle, done.change.before, done.change.by) == (first, None, "ann")
+    assert done.alias == ""
+    assert done.verdict is not None
+    found = passed(done.verdict.gates)
+    assert found["better"] is found["segments"] is None
+    assert found["accuracy"] is found["skill"] is True
+    assert choose(there, NAME).role == "champion"
+    assert choose(there, NAME).bundle.id == first
+    (version,) = versions(there.tracking, MODEL)
+    assert version.aliases == ("challenger", "champion")
+
+
+def test_a_better_challenger_takes_its_place_and_can_be_taken_back(
+    there: Project, register: Register
+) -> None:
+    first = register(0.7, 1.0)
+    promote(there, NAME, progress=silent)
+    second = register(0.8, 3.0)
+    verdict = judged(there, NAME, progress=silent)
+    assert (verdict.champion, verdict.challenger.bundle) == (first, second)
+    assert passed(verdict.gates)["better"] is True
+    assert choose(there, NAME).bundle.id == first  # asking changes nothing
+    done = promote(there, NAME, by="ann", force="calibration is of made-up rows", progress=silent)
+    assert done.change is not None
+    assert (done.change.bundle, done.change.before) == (second, first)
+    assert choose(there, NAME).bundle.id == second
+    back = rollback(there, NAME, by="bob", reason="angry calls", progress=silent)
+    assert back.change is not None
+    assert (back.change.action, back.change.bundle, back.change.before) == (
+        "rollback",
+        first,
+        second,
+    )
+    assert choose(there, NAME).bundle.id == first
+    assert choose(there, NAME, "latest").bundle.id == second
+    assert choose(there, NAME, second[:6]).role == second[:12]
+    changes = read_changes(there.bundles / NAME)
+    assert [(item.by, item.action, item.reason) for item in changes[1:]] == [
+        ("ann", "promote", None),
+        ("bob", "rollback", "angry calls"),
+    ]
+    champion = {item.bundle: item.aliases for item in versions(there.tracking, MODEL)}
+    assert champion == {first: ("champion",), second: ("challenger",)}
+    with pytest.raises(BundleError, match="has had one champion"):
+        rollback(replace_history(there), NAME, progress=silent)
+
+
+def replace_history(there: Project) -> Project:
+    """Leave only the first line of the journal."""
+    path = there.bundles / NAME / "promotions.jsonl"
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    return there
+
+
+def test_a_failed_gate_keeps_the_champion_unless_it_is_forced(
+    there: Project, register: Register
+) -> None:
+    first = register(0.7, 3.0)
+    promote(there, NAME, progress=silent)
+    second = register(0.8, 1.0)
+    done = promote(there, NAME, progress=silent)
+    assert done.change is None
+    assert done.verdict is not None
+    assert "better" in {gate.name for gate in done.verdict.failed}
+    assert choose(there, NAME).bundle.id == first
+    with pytest.raises(ConfigError, match="needs a reason"):
+        promote(there, NAME, force=" ", progress=silent)
+    forced = promote(there, NAME, force="a new price list", progress=silent)
+    assert forced.change is not None
+    assert (forced.change.bundle, forced.change.forced) == (second, "a new price list")
+    kept = read_changes(there.bundles / NAME)[-1]
+    assert {gate.name: gate.passed for gate in kept.gates}["better"] is False
+
+
+def test_the_champion_is_not_promoted_again(there: Project, register: Register) -> None:
+    first = register(0.7, 2.0)
+    promote(there, NAME, progress=silent)
+    with pytest.raises(BundleError, match="is the champion of 'churn_90d' already"):
+        promote(there, NAME, progress=silent)
+    assert judged(there, NAME, first[:8], progress=silent).champion == first
+
+
+def test_a_table_that_is_gone_cannot_be_looked_at(there: Project, register: Register) -> None:
+    register(0.7, 2.0, table="another")
+    found = passed(judged(there, NAME, progress=silent).gates)
+    assert found["leakage"] is False
+    shutil.rmtree(there.training)
+    assert passed(judged(there, NAME, progress=silent).gates)["leakage"] is False
+
+
+def test_the_rule_can_be_eased(there: Project, register: Register) -> None:
+    register(0.7, 2.0)
+    promote(there, NAME, progress=silent)
+    register(0.8, 2.0)  # answers all tests as the champion did
+    assert passed(judged(there, NAME, progress=silent).gates)["better"] is False
+    eased = judged(there, NAME, rule="not_worse", progress=silent)
+    assert passed(eased.gates)["better"] is True
+
+
+def test_a_lost_bundle_is_brought_from_its_run(there: Project, register: Register) -> None:
+    first = register(0.7, 2.0)
+    folder = there.bundles / NAME / first[:12]
+    shutil.rmtree(folder)
+    promote(there, NAME, progress=silent)
+    assert bundles.load(folder).id == first
+    (folder / "model.txt").write_text("harmed")
+    with pytest.raises(BundleError):
+        champion_bundle(there, NAME)
+    shutil.rmtree(folder)
+    with pytest.raises(BundleError, match=r"the champion .* is gone\. `churnml models rollback"):
+        choose(there, NAME)
+
+
+def test_rows_that_were_lost_are_said(there: Project, register: Register) -> None:
+    register(0.7, 2.0)
+    (version,) = versions(there.tracking, MODEL)
+    path = artifact(there.tracking, version.run, "out_of_time.parquet")
+    assert path is not None
+    path.unlink()
+    with pytest.raises(BundleError, match=r"has lost out_of_time\.parquet"):
+        judged(there, NAME, progress=silent)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [("zzzz", "0 models of 'churn_90d' begin so"), ("a", "or at least 4 digits of an id")],
+)
+def test_an_unknown_model_is_an_error(
+    there: Project, register: Register, wanted: str, message: str
+) -> None:
+    register(0.7, 2.0)
+    with pytest.raises(BundleError, match=message):
+        judged(there, NAME, wanted, progress=silent)
+    with pytest.raises(ConfigError, match="no recipe 'churn'"):
+        listed(there, "churn")
+
+
+def test_nothing_trained_is_an_error(there: Project) -> None:
+    with pytest.raises(BundleError, match=r"no models in the registry\. `churnml train churn_90d`"):
+        judged(there, NAME, progress=silent)
+    with pytest.raises(BundleError, match="has had no champion"):
+        rollback(there, NAME, progress=silent)
+    with pytest.raises(BundleError, match="has no champion: none was promoted yet"):
+        choose(there, NAME, "champion")
+    with pytest.raises(BundleError, match="there is no such bundle"):
+        choose(there, NAME, "beefbeef")
+
+
+def test_scoring_does_without_mlflow(
+    there: Project, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = register(0.7, 2.0)
+    promote(there, NAME, progress=silent)
+    second = register(0.8, 3.0)
+    there.tracking.write_text("damaged")
+    shutil.rmtree(there.var / "mlruns")
+    assert choose(there, NAME).bundle.id == first
+    with pytest.raises(ChurnMLError, match="the registry cannot be read"):
+        promote(there, NAME, second, progress=silent)
+    assert standing(read_changes(there.bundles / NAME)) == first
+
+
+def test_an_alias_that_cannot_follow_is_told_and_nothing_is_lost(
+    there: Project, register: Register
+) -> None:
+    first = register(0.7, 2.0)
+    promote(there, NAME, progress=silent)
+    register(0.8, 3.0)
+    promote(there, NAME, force="try", progress=silent)
+    there.tracking.write_text("damaged")
+    back = rollback(there, NAME, progress=silent)
+    assert "the registry cannot be read" in back.alias
+    assert choose(there, NAME).bundle.id == first
+
+
+def test_two_promotions_at_once_take_turns(
+    there: Project, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = register(0.7, 2.0), register(0.8, 2.0)
+    both = threading.Barrier(2)
+    told: list[str] = []
+
+    def run(bundle: str) -> None:
+        both.wait()
+        promote(
+            there, NAME, bundle[:12], force="all", progress=lambda step, _share: told.append(step)
+        )
+
+    threads = [threading.Thread(target=run, args=(bundle,)) for bundle in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    changes = read_changes(there.bundles / NAME)
+    assert changes[0].before is None
+    assert changes[1].before == changes[0].bundle
+    assert {item.bundle for item in changes} == {first, second}
+    assert "waiting: another promotion runs" in told
+
+
+def test_a_champion_that_had_learned_nothing_later_answers_by_its_bundle(
+    there: Project, trained: Trained
+) -> None:
+    """Its features come of its own catalogue, and are those that the training table has."""
+    frame = trained.prepared.table.frame
+    rows = frame.slice(frame.num_rows - 40, 40)
+    answers = asker(there, NAME, trained.bundle, silent)(rows)
+    expected = trained.bundle.model.score(rows).probability
+    assert answers.tolist() == expected.tolist()
