@@ -250,9 +250,16 @@ def _hazard(
     if manifest.survival is None:
         return None
     lines = tuple(Calibrator(**item.model_dump()) for item in manifest.survival.calibrators)
-    n_columns = len(encoding.features) + 1  # the period stands beside the features
+    ahead = manifest.survival.ahead
+    n_columns = len(encoding.features) + 1 + len(ahead)
     text = _trees(folder / HAZARD, contents[HAZARD], n_columns, manifest.survival.rounds)
-    return Hazard(encoding, lines, text)
+    strange = sorted(set(ahead) - set(encoding.features))
+    if strange or not manifest.label.horizon_days:
+        raise BundleError(
+            f"{folder / MANIFEST}: survival: of no feature or horizon: {', '.join(strange)}. Take "
+            "the bundle from where it was made again."
+        )
+    return Hazard(encoding, lines, text, ahead, manifest.label.horizon_days)
 
 
 def _trees(path: Path, content: bytes, n_features: int, n_trees: int) -> str:
