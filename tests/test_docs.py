@@ -111,6 +111,7 @@ def test_scripts_of_python_run(
     sandbox: Path, monkeypatch: pytest.MonkeyPatch, example: Example
 ) -> None:
     monkeypatch.chdir(sandbox)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///var/mlflow.db")
     exec(compile(example.text, str(example), "exec"), {})  # noqa: S102 - our own pages
 
 

@@ -37,7 +37,7 @@ def hazard(table: TrainingTable, fitted: FittedModel, recipe: Recipe) -> FittedH
     ).append_column("churned_period", pa.array(churned, mask=churned == 0))
     found = fit_hazard(
         replace(table, frame=frame), fitted.model.encoding, recipe.label, recipe.model, 3,
-        known_at=None,
+        ahead=("trend", "plan"), known_at=None,
     )  # fmt: skip
     assert found is not None
     return found

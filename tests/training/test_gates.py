@@ -6,8 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from churnml.backtest.metrics import Interval
+from churnml.training.audit import Audit, Check, Finding, Level
 from churnml.training.contest import Contest
-from churnml.training.gates import Gate, GatesSpec, judge
+from churnml.training.gates import Gate, GatesSpec, judge, leakage
 
 SPEC = GatesSpec(draws=200, segment_churned=10)
 
@@ -123,6 +125,21 @@ def test_what_cannot_be_compared_does_not_pass() -> None:
     gates = judge(table, refused, SPEC)
     assert found(gates)["better"] is found(gates)["segments"] is False
     assert gates[-1].said == "nothing in common"
+
+
+def test_a_leak_or_a_table_that_is_gone_stops_a_model() -> None:
+    clean = Audit(9, 3, 2, (), ())
+    said = Finding(
+        Check.ALONE, Level.SUSPICIOUS, "tenure", "AUC", Interval(0.9, 0.8, 1.0), "high", "look"
+    )
+    assert leakage(clean).passed is True
+    assert leakage(replace(clean, findings=(said,))).passed is True
+    leak = leakage(replace(clean, findings=(replace(said, level=Level.LEAK),)))
+    assert leak.passed is False
+    assert leak.said == "leaks: tenure; 9 rows of 3 accounts looked at"
+    gone = leakage(None)
+    assert gone.passed is False
+    assert "train again" in gone.said
 
 
 def test_a_gate_is_told_in_values_that_json_knows() -> None:

@@ -57,7 +57,7 @@ def fitted(table: TrainingTable, **more: object) -> FittedHazard | None:
     encoding = Encoding.learn(table.frame, table.features, table.categorical)
     known_at = more.get("known_at")
     assert known_at is None or isinstance(known_at, dt.datetime)
-    return fit_hazard(table, encoding, LABEL, SPEC, PERIODS, known_at=known_at)
+    return fit_hazard(table, encoding, LABEL, SPEC, PERIODS, ahead=(), known_at=known_at)
 
 
 @pytest.fixture(scope="module")
@@ -143,10 +143,39 @@ def test_a_flat_table_tells_of_its_own_window_alone(table: TrainingTable) -> Non
     flat = replace(table, frame=table.frame.drop_columns(["periods_told", "churned_period"]))
     encoding = Encoding.learn(flat.frame, flat.features, ())
     label = ColumnLabel(kind="column", file="x.csv", column="label", positive=1)
-    assert fit_hazard(flat, encoding, label, SPEC, PERIODS, known_at=None) is None
+    assert fit_hazard(flat, encoding, label, SPEC, PERIODS, ahead=(), known_at=None) is None
 
 
 def test_nobody_has_a_survival_too(table: TrainingTable, learnt: FittedHazard) -> None:
     assert learnt.hazard.survival(table.frame.slice(0, 0), np.empty(0)).shape == (0, 4)
     with pytest.raises(TrainingError, match="features are missing: renews"):
         learnt.hazard.survival(table.frame.drop_columns(["renews"]), np.empty(0))
+
+
+def test_what_lies_ahead_is_seen_as_of_the_beginning_of_each_period() -> None:
+    """Accounts leave at the end of their term only: what the first period shows holds later."""
+    generator = np.random.default_rng(2)
+    n = 3000
+    days = generator.integers(0, 120, n).astype(float)
+    churned = np.where(generator.random(n) < 0.3, days // 30 + 1, 0).astype(np.int16)
+    frame = pa.table(
+        {
+            "account_id": [f"a{place}" for place in range(n)],
+            "cutoff": pa.array([dt.datetime(2025, 1, 1)] * n, pa.timestamp("us")),
+            "label": pa.array((churned == 1).astype(np.int8)),
+            "periods_told": pa.array(np.full(n, 4, dtype=np.int16)),
+            "churned_period": pa.array(churned, mask=churned == 0),
+            "renewal": days,
+        }
+    )
+    table = replace(company(10), frame=frame, features=("renewal",))
+    encoding = Encoding.learn(frame, ("renewal",), ())
+    found = fit_hazard(table, encoding, LABEL, SPEC, PERIODS, ahead=("renewal",), known_at=None)
+    assert found is not None
+    assert (found.hazard.ahead, found.hazard.horizon_days) == (("renewal",), 30)
+    survival = found.hazard.survival(frame, np.zeros(n))
+    hazard = 1 - survival[:, 1:] / survival[:, :-1]
+    for place, period in enumerate((2, 3, 4)):
+        due = days // 30 + 1 == period
+        assert hazard[due, place].mean() == pytest.approx(0.3, abs=0.05)
+        assert hazard[~due, place].mean() < 0.02

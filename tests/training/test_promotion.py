@@ -15,7 +15,9 @@ import pytest
 from churnml.errors import BundleError, ChurnMLError, ConfigError
 from churnml.project import Project
 from churnml.training import bundle as bundles
+from churnml.training import promotion
 from churnml.training.answers import asker
+from churnml.training.audit import Audit
 from churnml.training.champions import read_changes, standing
 from churnml.training.promotion import judged, listed, promote, rollback
 from churnml.training.shelf import champion_bundle, choose
@@ -31,10 +33,18 @@ def silent(_step: str, _share: float) -> None:
 
 
 @pytest.fixture
-def there(elsewhere: Project, company: Project, trained: Trained, mlflow_store: Path) -> Project:
+def there(
+    elsewhere: Project,
+    company: Project,
+    trained: Trained,
+    mlflow_store: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Project:
     """Give the trained company with a registry of its own, in which nothing is registered yet."""
     shutil.copytree(company.training, elsewhere.training)
     shutil.copyfile(mlflow_store, elsewhere.tracking)
+    # The real audit takes seconds, and is asked by the command line's own tests.
+    monkeypatch.setattr(promotion, "audit", lambda *_: Audit(9, 3, 2, (), ()))
     return elsewhere
 
 
@@ -172,7 +182,11 @@ def test_the_champion_is_not_promoted_again(there: Project, register: Register) 
     promote(there, NAME, progress=silent)
     with pytest.raises(BundleError, match="is the champion of 'churn_90d' already"):
         promote(there, NAME, progress=silent)
-    assert judged(there, NAME, first[:8], progress=silent).champion == first
+    itself = judged(there, NAME, first[:8], progress=silent)
+    assert itself.champion == first
+    assert {gate.said for gate in itself.gates if gate.passed is None} == {
+        "it is the champion itself"
+    }
 
 
 def test_a_table_that_is_gone_cannot_be_looked_at(there: Project, register: Register) -> None:

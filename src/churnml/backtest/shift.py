@@ -28,7 +28,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 # What is believed before any quarter has been seen; chosen by the study experiments/forecast.md.
-BIAS, SPREAD = 0.15, 0.20
+BIAS, SPREAD = 0.15, 0.30
 _GRID = np.linspace(-2.0, 2.0, 201)
 _MU = np.linspace(-0.6, 0.6, 31)
 _TAU = np.geomspace(0.02, 1.0, 24)

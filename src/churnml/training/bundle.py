@@ -255,9 +255,16 @@ def _hazard(
     lines = tuple(
         Calibrator(**item.model_dump(exclude={"kind"})) for item in manifest.survival.calibrators
     )
-    n_columns = len(encoding.features) + 1  # the period stands beside the features
+    ahead = manifest.survival.ahead
+    n_columns = len(encoding.features) + 1 + len(ahead)
     text = _trees(folder / HAZARD, contents[HAZARD], n_columns, manifest.survival.rounds)
-    return Hazard(encoding, lines, text)
+    strange = sorted(set(ahead) - set(encoding.features))
+    if strange or not manifest.label.horizon_days:
+        raise BundleError(
+            f"{folder / MANIFEST}: survival: of no feature or horizon: {', '.join(strange)}. Take "
+            "the bundle from where it was made again."
+        )
+    return Hazard(encoding, lines, text, ahead, manifest.label.horizon_days)
 
 
 def _calibrator(manifest: Manifest) -> Curve:
@@ -270,16 +277,21 @@ def _calibrator(manifest: Manifest) -> Curve:
 
 def _require_features(path: Path, manifest: Manifest) -> None:
     """Make sure that segments and the rule of thin history name features, and know their values."""
-    codes = {item.name: item.codes for item in manifest.features}
+    records = {item.name: item for item in manifest.features}
     judgement = manifest.judgement
     thin = judgement.thin.least if judgement.thin is not None else {}
-    unknown = sorted({*thin, *(part.feature for part in judgement.segments)} - set(codes))
+    unknown = sorted({*thin, *(part.feature for part in judgement.segments)} - set(records))
     if unknown:
         raise BundleError(
             f"{path}: judgement names {unknown[0]!r}, none of the features. Take the bundle from "
             "where it was made again."
         )
-    wanted = [len(codes[part.feature] or (*part.bounds, "")) + 1 for part in judgement.segments]
+    wanted = [
+        len(records[part.feature].codes) + 1
+        if records[part.feature].kind is FeatureKind.CATEGORY
+        else len(part.bounds) + 2
+        for part in judgement.segments
+    ]
     rates = len(judgement.thin.rates) if judgement.thin is not None else 0
     if wanted != [len(part.segments) for part in judgement.segments] or (
         judgement.thin is not None and rates != (wanted[0] if wanted else 1)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from churnml.training.audit import Audit
     from churnml.training.contest import Contest
 
+_ALONE = "there is no champion to compare with"
 SEGMENT = "segment:"  # begins the name of a column of segments among out-of-time rows
 
 
@@ -102,7 +103,9 @@ class Gate:
         return {"name": self.name, "passed": self.passed, "said": self.said, "numbers": numbers}
 
 
-def judge(rows: pa.Table, contest: Contest | None, spec: GatesSpec) -> tuple[Gate, ...]:
+def judge(
+    rows: pa.Table, contest: Contest | None, spec: GatesSpec, *, alone: str = _ALONE
+) -> tuple[Gate, ...]:
     """Ask every gate.
 
     Parameters
@@ -110,9 +113,11 @@ def judge(rows: pa.Table, contest: Contest | None, spec: GatesSpec) -> tuple[Gat
     rows : pyarrow.Table
         The challenger's out-of-time rows; see `churnml.training.contest.out_of_time`.
     contest : Contest or None
-        Those that the champion answered as well; None where there is no champion.
+        Those that the champion answered as well; None where there is no other champion.
     spec : GatesSpec
         The bounds.
+    alone : str
+        Why it is compared with none, if so.
 
     Raises
     ------
@@ -121,8 +126,7 @@ def judge(rows: pa.Table, contest: Contest | None, spec: GatesSpec) -> tuple[Gat
     """
     own = _accuracy(rows, spec), _skill(rows, spec)
     if contest is None:
-        nobody = "there is no champion to compare with"
-        return (*own, *(Gate(name, None, nobody) for name in ("better", "calibration", "segments")))
+        return (*own, *(Gate(name, None, alone) for name in ("better", "calibration", "segments")))
     if contest.refused:
         names = ("better", "calibration", "segments")
         return (*own, *(Gate(name, False, contest.refused) for name in names))

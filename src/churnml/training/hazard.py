@@ -18,7 +18,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import lightgbm as lgb
 import numpy as np
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Number = TypeVar("Number", np.float32, np.float64)
 
 _JUDGING = 0.25  # share of accounts that stop and calibrate
 LEAST = 20  # churners of a period, without which nothing is said of it
@@ -58,12 +59,21 @@ class Hazard:
     calibrators : tuple of Calibrator
         How margins become log-odds, from the second period on.
     text : str
-        The trees, as LightGBM writes them; their last column is the period, from 1.
+        The trees, as LightGBM writes them; their columns are the features, the period from 1,
+        and `ahead`.
+    ahead : tuple of str
+        Features that tell how many days ahead something lies; the trees see them a second time,
+        counted from the beginning of the period. A renewal in 100 days is one in 10 for the second
+        period of 90, and what is known of renewals in 10 days holds for it.
+    horizon_days : int
+        How long a period is.
     """
 
     encoding: Encoding
     calibrators: tuple[Calibrator, ...]
     text: str
+    ahead: tuple[str, ...]
+    horizon_days: int
 
     @property
     def periods(self) -> int:
@@ -105,10 +115,12 @@ class Hazard:
             Of type `error`, if the rows do not fit.
         """
         matrix = self.encoding.matrix(frame, beside=beside, error=error)
+        places = _places(self.encoding, self.ahead)
         stays = [1.0 - first]
         for place, calibrator in enumerate(self.calibrators):
             if first.size:
-                asked = np.column_stack([matrix, np.full(first.size, place + 2.0)])
+                period = np.full(first.size, place + 2.0)
+                asked = _columns(matrix, period, places, self.horizon_days)
                 margin = np.asarray(self.booster.predict(asked, raw_score=True))
                 stays.append(1.0 - probability(calibrator.log_odds(margin)))
             else:
@@ -155,6 +167,7 @@ def fit_hazard(
     spec: ModelSpec,
     periods: int,
     *,
+    ahead: Collection[str],
     known_at: dt.datetime | None,
 ) -> FittedHazard | None:
     """Learn the hazard of the later periods.
@@ -177,6 +190,8 @@ def fit_hazard(
         Parameters of the trees.
     periods : int
         How many periods to tell of, the first included.
+    ahead : collection of str
+        Features that tell how many days ahead something lies; see `Hazard`.
     known_at : datetime or None
         Nothing that was known only later teaches, UTC; None for all that the table tells.
 
@@ -195,17 +210,24 @@ def fit_hazard(
     learnt, judged = risks.where(~judging), risks.where(judging)
     if not (learnt.label.any() and judged.label.any()):
         return None
-    matrix = encoding.matrix(table.frame)
+    horizon = label.horizon_days or 0
+    shifted = tuple(
+        name for name in encoding.features if name in ahead and name not in encoding.codes
+    )
+    matrix, places = encoding.matrix(table.frame), _places(encoding, shifted)
+
+    def expanded(of: _Risks) -> npt.NDArray[np.float32]:
+        # Single precision halves what a large table takes.
+        return _columns(matrix[of.row].astype(np.float32), of.period, places, horizon)
+
     parameters = _parameters(spec)
-    names = [*(f"f{position}" for position in range(matrix.shape[1])), "period"]
     data = lgb.Dataset(
-        _expanded(matrix, learnt),
+        expanded(learnt),
         label=learnt.label,
-        feature_name=names,
         categorical_feature=list(encoding.categorical),
         params=parameters,
     )
-    asked = _expanded(matrix, judged)
+    asked = expanded(judged)
     booster = lgb.train(
         parameters,
         data,
@@ -218,7 +240,7 @@ def fit_hazard(
     lines = fit_pooled(margin, judged.label, judged.period - 1, periods)
     later = range(2, periods + 1)
     return FittedHazard(
-        hazard=Hazard(encoding, lines[1:], text),
+        hazard=Hazard(encoding, lines[1:], text, shifted, horizon),
         rounds=booster.best_iteration,
         at_risk=tuple(int((risks.period == k).sum()) for k in later),
         churned=tuple(int(risks.label[risks.period == k].sum()) for k in later),
@@ -262,11 +284,20 @@ def _judging(frame: pa.Table) -> npt.NDArray[np.bool_]:
     return np.asarray(chosen[np.asarray(encoded.indices)], dtype=bool)
 
 
-def _expanded(matrix: Floats, risks: _Risks) -> npt.NDArray[np.float32]:
-    """Put the period beside the features; single precision halves what a large table takes."""
-    out = np.empty((risks.row.size, matrix.shape[1] + 1), dtype=np.float32)
-    out[:, :-1] = matrix[risks.row]
-    out[:, -1] = risks.period
+def _places(encoding: Encoding, names: Collection[str]) -> list[int]:
+    return [place for place, name in enumerate(encoding.features) if name in names]
+
+
+def _columns(
+    matrix: npt.NDArray[Number], period: npt.NDArray[Any], places: list[int], horizon_days: int
+) -> npt.NDArray[Number]:
+    """Put the period beside the features, and what lies ahead as it lies at its beginning."""
+    n_features = matrix.shape[1]
+    out = np.empty((len(matrix), n_features + 1 + len(places)), dtype=matrix.dtype)
+    out[:, :n_features] = matrix
+    out[:, n_features] = period
+    passed = (period - 1) * horizon_days
+    out[:, n_features + 1 :] = matrix[:, places] - passed[:, None]
     return out
 
 

@@ -106,6 +106,8 @@ class SurvivalRecord(FrozenModel):
     ----------
     calibrators : tuple of CalibratorRecord
         From the second period on.
+    ahead : tuple of str
+        Features that the trees also see as of the beginning of the period.
     rounds : int
         Trees kept.
     at_risk, churned : tuple of int
@@ -113,6 +115,7 @@ class SurvivalRecord(FrozenModel):
     """
 
     calibrators: tuple[CalibratorRecord, ...] = Field(min_length=1)
+    ahead: tuple[str, ...]
     rounds: int
     at_risk: tuple[int, ...]
     churned: tuple[int, ...]
@@ -291,6 +294,7 @@ def _calibrator(curve: Curve) -> dict[str, Any]:
 def _survival(fitted: FittedHazard) -> dict[str, Any]:
     return {
         "calibrators": [asdict(item) for item in fitted.hazard.calibrators],
+        "ahead": list(fitted.hazard.ahead),
         "rounds": fitted.rounds,
         "at_risk": list(fitted.at_risk),
         "churned": list(fitted.churned),

@@ -156,11 +156,14 @@ def judged(
             f"{OUT_OF_TIME}, without which nothing can be judged. `churnml train {name}` makes it "
             "again."
         )
-    found = None
+    found, alone = None, {"alone": "it is the champion itself"} if champion is not None else {}
     if champion is not None and champion != challenger.bundle:
         found = _contest(project, name, rows, challenger, there, progress)
     progress("gates", 0.0)
-    gates = *judge(rows, found, spec), leakage(_audited(project, name, challenger, progress))
+    gates = (
+        *judge(rows, found, spec, **alone),
+        leakage(_audited(project, name, challenger, progress)),
+    )
     progress("done", 1.0)
     return Verdict(name, challenger, champion, gates)
 

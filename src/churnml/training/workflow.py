@@ -10,6 +10,7 @@ import numpy as np
 
 from churnml.backtest.metrics import Evaluation
 from churnml.errors import BundleError, ConfigError
+from churnml.features.ahead import days_ahead
 from churnml.history.store import workplace
 from churnml.locks import locked
 from churnml.project import Project
@@ -134,6 +135,7 @@ def _train(
         recipe.label,
         recipe.model,
         recipe.survival.periods,
+        ahead=_ahead(project, prepared),
         known_at=None,
     )
     bundle = _write_bundle(project, recipe, prepared, fitted, hazard, tested.evaluation)
@@ -178,6 +180,12 @@ def _tuned(
         }
     )
     return annotate(prepared, tuning=found.document()), recipe.model_copy(update={"model": model})
+
+
+def _ahead(project: Project, prepared: Prepared) -> tuple[str, ...]:
+    if prepared.catalogue is None:
+        return ()
+    return days_ahead(prepared.catalogue, project.sources.tables_declared())
 
 
 def _write_bundle(
