@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 # Tests run two at a time; a library with threads of its own beside them is several times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A test that imports mlflow before churnml does must not make it say more than it does to users.
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+
 # A busy machine is slow, not wrong.
 settings.register_profile("churnml", deadline=None, print_blob=True)
 settings.load_profile("churnml")

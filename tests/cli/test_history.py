@@ -61,7 +61,9 @@ def test_training_reports_rows_accounts_and_what_it_left_out(run: Call, acme: Pa
         out,
         re.MULTILINE,
     )
-    assert all(line.endswith(" …") for line in err.splitlines())
+    said = err.splitlines()
+    assert any(re.match(r"[\d,]+ of [\d,]+ accounts churned ", line) for line in said)
+    assert [line for line in said if not line.endswith((" …", "."))] == []
 
 
 def test_the_document_of_a_training_is_all_of_stdout(run: Call, acme: Path) -> None:
@@ -241,7 +243,7 @@ def own(small_project: Path, mlflow_store: Path, monkeypatch: pytest.MonkeyPatch
     )
     (small_project / "training" / "quiet.toml").write_text(
         '[label]\nkind = "inactivity"\nhorizon_days = 40\nactive_days = 40\n'
-        "[splits]\ntest_cutoffs = 2\n"
+        "[splits]\ntest_cutoffs = 2\n[sufficiency]\nmin_churned = 20\nmin_tested = 5\n"
         "[model]\nshapes = []\nfolds = 2\nmax_rounds = 30\nnum_threads = 1\n"
         '[[model.own_shapes]]\nname = "fine"\nmin_data_in_leaf = 5\n',
         encoding="utf-8",

@@ -24,6 +24,10 @@ every = "month"
 [splits]
 test_cutoffs = 1
 
+[sufficiency]
+min_churned = 2
+min_tested = 1
+
 [model]
 shapes = []
 folds = 2
@@ -105,10 +109,10 @@ def test_a_company_of_fifty_is_enough_for_a_first_model(
     [
         ("", "all", {}, "table 'subscriptions': it is empty"),
         ("all", "", {}, "table 'usage': it is empty"),
-        ([MONTHS], "all", {}, "those of 0 accounts churned and those of 1 account did not"),
-        ([MONTHS] * 40, "all", {}, "those of 0 accounts churned and those of 40 accounts"),
-        ([8] * 40, "all", {}, "those of 0 accounts churned and those of 40 accounts"),
-        ([14] * 40, "all", {}, "did not; a model needs two accounts of each at least"),
+        ([MONTHS], "all", {}, "too little data: 0 churned accounts to learn from"),
+        ([MONTHS] * 40, "all", {}, "In all 0 of 40 accounts churned, in 720 rows"),
+        ([8] * 40, "all", {}, "In all 40 of 40 accounts churned, in 320 rows"),
+        ([14] * 40, "all", {}, "too little data: 0 churned accounts to learn from"),
         ([3] * 40, "all", {}, "cutoffs can give 0 tests"),
         ("all", "all", {"label": "horizon_days = 3000"}, "label window not fully observed"),
         (
@@ -163,7 +167,7 @@ def test_a_test_in_which_nobody_left_is_said(run: Call, made: Callable[..., Path
     status, out, err = run("train", "-C", folder)
 
     assert (status, out) == (1, "")
-    assert "0 of 30 rows churned: metrics need labels of 0 and 1" in err
+    assert "0 churned accounts to test on, where [sufficiency] min_tested = 1" in err
 
 
 def test_what_is_recorded_too_late_for_its_label_is_said(

@@ -154,7 +154,8 @@ def _sufficient(
     if told is not None:
         told(found)
     require(found, recipe.sufficiency, recipe.label)
-    return annotate(prepared, sufficiency=found.document())
+    # A table that is taken up again may come with what an earlier training wrote in its sheet.
+    return annotate(prepared, sufficiency=found.document(), tuning=None)
 
 
 def _tuned(
