@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # The jackknife takes the chance in a member's own growing (bagged rows, where it stopped) for want
 # of data, and multiplies it. Scores of the same accounts by models of six companies of 500 accounts
-# each varied by 0.57 of what it told (experiments/calibration.md).
+# each varied by 0.57 of what it told, measured once and at that size alone.
 FAIR = 0.6
 
 Floats = npt.NDArray[np.float64]
