@@ -282,18 +282,20 @@ def test_an_alias_that_cannot_follow_is_told_and_nothing_is_lost(
     assert choose(there, NAME).bundle.id == first
 
 
-def test_two_promotions_at_once_take_turns(
-    there: Project, register: Register, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_promotions_at_once_take_turns(there: Project, register: Register) -> None:
     first, second = register(0.7, 2.0), register(0.8, 2.0)
-    both = threading.Barrier(2)
+    waits = threading.Event()
     told: list[str] = []
 
+    def tell(step: str, _: float) -> None:
+        told.append(step)
+        if step.startswith("waiting"):
+            waits.set()
+        elif step == "gates":
+            waits.wait(60)  # whoever is first stays until the other has come
+
     def run(bundle: str) -> None:
-        both.wait()
-        promote(
-            there, NAME, bundle[:12], force="all", progress=lambda step, _share: told.append(step)
-        )
+        promote(there, NAME, bundle[:12], force="all", progress=tell)
 
     threads = [threading.Thread(target=run, args=(bundle,)) for bundle in (first, second)]
     for thread in threads:
