@@ -299,3 +299,19 @@ def test_three_values_ask_which_one_is_meant(run: Call, tmp_path: Path) -> None:
     assert status == 2
     assert "holds Maybe, No, Yes: which of them means" in err
     assert "--positive" in err
+
+
+def test_training_can_be_tuned_first(run: Call, made: Callable[..., Path]) -> None:
+    folder = made(rows(400), id="id")
+    status, out, err = run("train", "-C", folder, "--trials", "11", "--json")
+    assert status == 0, err
+    document = json.loads(out)
+    tuning = document["sheet"]["tuning"]
+    assert (tuning["trials"], tuning["judged_by"]) == (11, "held-out accounts")
+    assert 0 < tuning["shipped_loss"] < 1
+    names = [shape["name"] for shape in tuning["shapes"]]
+    assert names == [f"tuned-{place}" for place in range(1, len(names) + 1)]
+    status, out, err = run("train", "-C", folder, "--trials", "11")
+    assert status == 0, err
+    assert "  tuned by 11 trials on held-out accounts: log loss " in out
+    assert "tuned" not in run("train", "-C", folder)[1]

@@ -37,6 +37,7 @@ def test_tests_lie_a_horizon_apart_back_from_the_latest(
     assert len(apart(table.frame, recipe.label, recipe.cutoffs, 2)) == 2
     flat = table.frame.drop_columns(["cutoff"])
     assert apart(flat, recipe.label, recipe.cutoffs, 9) == ()
+    assert apart(table.frame.slice(0, 0), recipe.label, recipe.cutoffs, 9) == ()
 
 
 def test_each_is_made_by_a_model_that_saw_nothing_later(

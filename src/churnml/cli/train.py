@@ -122,8 +122,9 @@ def _rows(trained: Trained, name: str) -> Iterator[str]:
     if tuning := sheet.get("tuning"):
         best, shipped = min(tuning["losses"], default=math.nan), tuning["shipped_loss"]
         yield (
-            f"  tuned by {tuning['trials']} trials on {tuning['judged_by']}: log loss {best:.4f}, "
-            f"of the best shipped shape {_figure(math.nan if shipped is None else shipped)}"
+            f"  tuned by {tuning['trials']} trials on {tuning['judged_by']}: log loss "
+            f"{_figure(best)}, of the best shipped shape "
+            f"{_figure(math.nan if shipped is None else shipped)}"
         )
     how = "out of time" if tested.out_of_time else "on held-out accounts, not out of time"
     evaluation = tested.evaluation

@@ -9,6 +9,7 @@ out.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -62,9 +63,7 @@ def periods(
         1 + (until - cutoff - spec.reach_days * DAY) // (spec.horizon_days * DAY), 0, MOST
     )
     if isinstance(spec, InactivityLabel):
-        if not isinstance(source, ActiveAccounts):
-            raise TypeError(f"{type(source).__name__} knows no days of activity")
-        silent = source.silent(account, cutoff, MOST)
+        silent = cast(ActiveAccounts, source).silent(account, cutoff, MOST)
         churned = np.where(silent.any(axis=1), silent.argmax(axis=1) + 1, 0)
     else:
         opens = cutoff + spec.lead_days * DAY
