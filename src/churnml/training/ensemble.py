@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +31,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
 Told = Callable[[float], None]
 
+GIVE_UP = 2  # larger shapes in a row that are no better, after which none is tried
 STEPS = 50  # rounds of the greedy choice: weights are multiples of a fiftieth
 LEAST_WEIGHT = 0.05
 
@@ -66,6 +68,19 @@ class Problem:
     def n_folds(self) -> int:
         """How many folds there are."""
         return int(self.fold.max()) + 1
+
+    @cached_property
+    def binned(self) -> lgb.Dataset:
+        """All rows, their values cut into bins once for all members, which take parts of it."""
+        return lgb.Dataset(
+            self.matrix,
+            label=self.label,
+            # LightGBM refuses [ ] : , in names; ours stay in the encoding.
+            feature_name=[f"f{position}" for position in range(self.matrix.shape[1])],
+            categorical_feature=list(self.categorical),
+            # A filter would leave out what the leaves of one shape are too large to part.
+            params={**self.fixed, "feature_pre_filter": False},
+        ).construct()
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,18 +119,28 @@ class _Runner:
 
 
 def race(
-    problem: Problem, shapes: Sequence[Shape], *, most: int, seed: int, told: Told
+    problem: Problem,
+    ladder: Sequence[Shape],
+    always: Sequence[Shape] = (),
+    *,
+    most: int,
+    seed: int,
+    told: Told,
 ) -> Ensemble:
     """Try shapes, keep those that help, and mix them.
 
-    All shapes run the first fold; the best `most` of them run the others.
+    On the first fold shapes climb the ladder, from the fewest leaves up, until `GIVE_UP` in a row
+    are no better than the best below them: a table that is too small or too noisy for large trees
+    is not made to grow larger ones still. The best `most` of them run the other folds.
 
     Parameters
     ----------
     problem : Problem
         What to learn from.
-    shapes : sequence of Shape
-        What to try, at least one.
+    ladder : sequence of Shape
+        What to climb, in any order.
+    always : sequence of Shape
+        What to try wherever the climb ends; with `ladder`, at least one.
     most : int
         How many may be in the mix.
     seed : int
@@ -123,9 +148,9 @@ def race(
     told : callable
         Told the share of the work that is done.
     """
-    runners = [_Runner(shape, np.zeros(problem.label.size)) for shape in shapes]
-    kept = min(most, len(runners))
-    total = len(runners) + kept * (problem.n_folds - 1)
+    kept = min(most, len(ladder) + len(always))
+    total = len(ladder) + len(always) + kept * (problem.n_folds - 1)
+    first = problem.fold == 0
     done = 0
 
     def run(runner: _Runner, fold: int) -> None:
@@ -137,17 +162,36 @@ def race(
         runner.texts.append(text)
         done += 1
 
-    for runner in runners:
+    def begin(shape: Shape) -> tuple[_Runner, float]:
+        runner = _Runner(shape, np.zeros(problem.label.size))
         run(runner, 0)
-    first = problem.fold == 0
-    losses = {r.shape.name: log_loss(r.held_out[first], problem.label[first]) for r in runners}
-    finalists = sorted(runners, key=lambda runner: losses[runner.shape.name])[:kept]
+        return runner, log_loss(runner.held_out[first], problem.label[first])
+
+    tried = _climb(ladder, begin) + [begin(shape) for shape in always]
+    losses = {runner.shape.name: loss for runner, loss in tried}
+    done = len(ladder) + len(always)
+    finalists = [runner for runner, _ in sorted(tried, key=lambda pair: pair[1])[:kept]]
     for runner in finalists:
         for fold in range(1, problem.n_folds):
             run(runner, fold)
         losses[runner.shape.name] = log_loss(runner.held_out, problem.label)
     margins = np.stack([runner.held_out for runner in finalists])
     return _mixed(finalists, greedy_weights(margins, problem.label), losses)
+
+
+def _climb(
+    ladder: Sequence[Shape], begin: Callable[[Shape], tuple[_Runner, float]]
+) -> list[tuple[_Runner, float]]:
+    """Begin with shapes from the fewest leaves up, until they get no better."""
+    tried: list[tuple[_Runner, float]] = []
+    best, idle = np.inf, 0
+    for shape in sorted(ladder, key=lambda shape: shape.num_leaves):
+        tried.append(begin(shape))
+        idle = 0 if tried[-1][1] < best else idle + 1
+        best = min(best, tried[-1][1])
+        if idle == GIVE_UP:
+            break
+    return tried
 
 
 def greedy_weights(margins: Floats, label: Floats) -> Floats:
@@ -220,25 +264,18 @@ def grow(
         **shape.model_dump(exclude={"name"}),
         **problem.fixed,
         "bagging_freq": 1,
+        "feature_pre_filter": False,
         "seed": seed,
     }
-    names = [f"f{position}" for position in range(problem.matrix.shape[1])]
-    learnt = lgb.Dataset(
-        problem.matrix[inside],
-        label=problem.label[inside],
-        feature_name=names,  # LightGBM refuses [ ] : , in names; ours stay in the encoding
-        categorical_feature=list(problem.categorical),
-        params=parameters,
-    )
-    judged = problem.matrix[outside]
     booster = lgb.train(
         parameters,
-        learnt,
+        problem.binned.subset(inside),
         num_boost_round=problem.max_rounds,
-        valid_sets=[learnt.create_valid(judged, label=problem.label[outside])],
+        valid_sets=[problem.binned.subset(outside)],
         callbacks=[lgb.early_stopping(problem.patience, verbose=False)],
     )
     text = booster.model_to_string(num_iteration=booster.best_iteration)
+    judged = problem.matrix[outside]
     return text, np.asarray(lgb.Booster(model_str=text).predict(judged, raw_score=True))
 
 

@@ -308,7 +308,12 @@ def learn(
     encoding = Encoding.learn(frame, features, categorical)
     problem = _problem(frame, label, accounts, encoding, monotone, spec)
     ensemble = race(
-        problem, spec.candidates(), most=spec.most_shapes, seed=spec.seed, told=told or _silent
+        problem,
+        spec.ladder,
+        spec.own_shapes,
+        most=spec.most_shapes,
+        seed=spec.seed,
+        told=told or _silent,
     )
     learnt = learn_judgement(problem, encoding, ensemble.held_out, accounts, calibration)
     return FittedModel(

@@ -54,9 +54,11 @@ class ModelSpec(FrozenModel):
     Parameters
     ----------
     shapes : tuple of str
-        Kinds of trees to try; see `churnml.training.shapes`. One alone is taken without trial.
+        Kinds of trees to try, from the smallest up until larger ones are no better; see
+        `churnml.training.shapes`. One alone is taken without trial.
     own_shapes : tuple of Shape
-        Further kinds, as tables ``[[model.own_shapes]]``: a team's own, or what tuning found.
+        Further kinds, as tables ``[[model.own_shapes]]``: a team's own, or what tuning found. All
+        of them are tried.
     most_shapes : int
         How many kinds may be mixed. More are a little better, and slower to fit and to score.
     folds : int
@@ -96,7 +98,7 @@ class ModelSpec(FrozenModel):
                 f"no shape {unknown[0]!r}; there are {', '.join(SHAPES)}."
                 f"{nearest(unknown[0], SHAPES)}"
             )
-        names = [shape.name for shape in self.candidates()]
+        names = [*self.shapes, *(shape.name for shape in self.own_shapes)]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice or not names:
             raise ValueError(
@@ -113,9 +115,10 @@ class ModelSpec(FrozenModel):
             }
         )
 
-    def candidates(self) -> tuple[Shape, ...]:
-        """All shapes to try."""
-        return (*(SHAPES[name] for name in self.shapes), *self.own_shapes)
+    @property
+    def ladder(self) -> tuple[Shape, ...]:
+        """The shipped shapes to try."""
+        return tuple(SHAPES[name] for name in self.shapes)
 
 
 class CalibrationSpec(FrozenModel):
