@@ -1,0 +1,1 @@
+"""What customers say: tone, intents, competitors and themes of messages."""

@@ -1,0 +1,349 @@
+"""Tone of messages in five ordered levels, by a multinomial model over signs and n-grams.
+
+::
+
+    text → signs (words of feeling, manner, marks)  → scaled ┐
+         → character n-grams → hashed → weighed by rarity    ┴→ logits → probabilities
+
+The model is arrays of numbers: nothing in its file can execute. The shipped one has learned from
+sentences written for the purpose; `SentimentModel.fit` learns from a team's own labelled messages.
+
+References
+----------
+Bishop (2006), Pattern recognition and machine learning, section 4.3.4: multinomial logistic
+regression.
+Spärck Jones (1972), A statistical interpretation of term specificity and its application in
+retrieval. Journal of Documentation 28, 11-21: weights by rarity.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from churnml.errors import BundleError, ConfigError, TrainingError
+from churnml.history.tables import SENTIMENTS
+from churnml.text.grams import Grams, grams
+from churnml.text.lexicon import Lexicon, parse_lexicon, shipped_lexicon
+from churnml.text.signs import NAMES, table
+
+Floats = npt.NDArray[np.float64]
+
+SHIPPED = "sentiment.npz"
+_ARRAYS = ("centre", "scale", "rarity", "of_signs", "of_grams", "intercept")
+BATCH = 512  # messages read at once: enough for numpy, little enough for memory
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class SentimentModel:
+    """A fitted model of tone.
+
+    Parameters
+    ----------
+    levels : tuple of str
+        What it tells apart, of `SENTIMENTS` and in that order; a model learned from three classes
+        knows three.
+    centre, scale : ndarray (n_signs,)
+        By which signs are scaled.
+    rarity : ndarray (2 ** bits,)
+        Weight of each n-gram's column; 0 for those never learned from.
+    of_signs, of_grams : ndarray (n_signs or 2 ** bits, n_levels)
+        Weights.
+    intercept : ndarray (n_levels,)
+        Logits of a message that says nothing.
+    lexicon : Lexicon
+        Words of feeling.
+    about : mapping
+        What it learned from, in words and numbers.
+    """
+
+    levels: tuple[str, ...]
+    centre: Floats
+    scale: Floats
+    rarity: Floats
+    of_signs: Floats
+    of_grams: Floats
+    intercept: Floats
+    lexicon: Lexicon
+    about: dict[str, Any]
+
+    @cached_property
+    def version(self) -> str:
+        """SHA-256 of what it says, by which readings name the model that made them."""
+        return hashlib.sha256(self._packed()).hexdigest()
+
+    @property
+    def bits(self) -> int:
+        """Columns of n-grams, as a power of two."""
+        return int(self.rarity.size).bit_length() - 1
+
+    def probabilities(self, texts: Sequence[str]) -> Floats:
+        """Probability of each of `SENTIMENTS` (n, 5); 0 for levels that the model never learned."""
+        out = np.zeros((len(texts), len(SENTIMENTS)))
+        places = [SENTIMENTS.index(level) for level in self.levels]
+        for begin, batch in _batches(texts):
+            logits = self.logits(batch)
+            logits -= logits.max(axis=1, keepdims=True)
+            odds = np.exp(logits)
+            rows = slice(begin, begin + len(batch))
+            out[rows, places] = odds / odds.sum(axis=1, keepdims=True)
+        return out
+
+    def cooled(self, temperature: float) -> SentimentModel:
+        """The same model, less sure of itself: its logits divided by a temperature."""
+        return replace(
+            self,
+            of_signs=self.of_signs / temperature,
+            of_grams=self.of_grams / temperature,
+            intercept=self.intercept / temperature,
+        )
+
+    def logits(self, texts: list[str]) -> Floats:
+        """Logits of messages (n, n_levels), up to a constant a message."""
+        found = grams(texts, self.bits)
+        values = _weighed(found, self.rarity)
+        signs = (table(texts, self.lexicon) - self.centre) / self.scale
+        logits = self.intercept + signs @ self.of_signs
+        for place in range(len(self.levels)):
+            shares = values * self.of_grams[found.column, place]
+            logits[:, place] += np.bincount(found.row, shares, minlength=found.n_rows)
+        return np.asarray(logits)
+
+    def save(self, path: Path) -> None:
+        """Write the model to a file.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be written.
+        """
+        try:
+            path.write_bytes(self._packed())
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be written: {error.strerror or error}.") from error
+
+    def _packed(self) -> bytes:
+        """The file's bytes, the same for the same model: no times, no order of chance."""
+        meta = {"format": _FORMAT, "levels": self.levels, "about": self.about}
+        parts = {"model.json": json.dumps(meta, sort_keys=True).encode()}
+        parts["lexicon.toml"] = self.lexicon.source.encode()
+        for name in _ARRAYS:
+            held = io.BytesIO()
+            np.save(held, getattr(self, name).astype(np.float32), allow_pickle=False)
+            parts[f"{name}.npy"] = held.getvalue()
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
+            for name, content in parts.items():
+                packed.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+        return out.getvalue()
+
+    @classmethod
+    def load(cls, path: Path) -> SentimentModel:
+        """Read a model that `save` wrote.
+
+        Raises
+        ------
+        BundleError
+            If it is missing, damaged or of another format.
+        """
+        try:
+            with zipfile.ZipFile(path) as packed:
+                parts = {name: packed.read(name) for name in packed.namelist()}
+            meta = json.loads(parts["model.json"])
+            arrays = {
+                name: np.load(io.BytesIO(parts[f"{name}.npy"]), allow_pickle=False)
+                for name in _ARRAYS
+            }
+            lexicon = parse_lexicon(parts["lexicon.toml"].decode(), path)
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise BundleError(
+                f"{path}: no model of tone that this version can read: {error!r}. Bring the file "
+                "back, or learn it anew with `churnml text train`."
+            ) from error
+        if meta.get("format") != _FORMAT:
+            raise BundleError(
+                f"{path}: has format {meta.get('format')}, this version reads {_FORMAT}. Learn it "
+                "anew with `churnml text train`."
+            )
+        floats = {name: value.astype(np.float64) for name, value in arrays.items()}
+        model = cls(tuple(meta["levels"]), lexicon=lexicon, about=meta["about"], **floats)
+        model._check(path)
+        return model
+
+    def _check(self, path: Path) -> None:
+        shapes = {name: getattr(self, name).shape for name in _ARRAYS}
+        n_levels, n_signs, n_grams = len(self.levels), len(NAMES), self.rarity.size
+        expected = {
+            "centre": (n_signs,),
+            "scale": (n_signs,),
+            "rarity": (n_grams,),
+            "of_signs": (n_signs, n_levels),
+            "of_grams": (n_grams, n_levels),
+            "intercept": (n_levels,),
+        }
+        sound = (
+            shapes == expected
+            and n_grams == 1 << self.bits
+            and set(self.levels) <= set(SENTIMENTS)
+            and all(np.isfinite(getattr(self, name)).all() for name in _ARRAYS)
+        )
+        if not sound:
+            raise BundleError(
+                f"{path}: its numbers do not fit this version (shapes {shapes}). Learn it anew "
+                "with `churnml text train`."
+            )
+
+    @classmethod
+    def fit(
+        cls,
+        texts: Sequence[str],
+        labels: Sequence[str],
+        *,
+        bits: int = 18,
+        penalty: float = 0.2,
+        sign_weight: float = 0.3,
+        weights: Sequence[float] | None = None,
+        lexicon: Lexicon | None = None,
+        about: dict[str, Any] | None = None,
+    ) -> SentimentModel:
+        """Learn tone from labelled messages.
+
+        Parameters
+        ----------
+        texts, labels : sequence of str
+            Messages, and the level of each: some or all of `SENTIMENTS`, two at least.
+        bits : int
+            ``2 ** bits`` columns for n-grams. More collide less, and make a larger file.
+        penalty : float
+            Strength of the ridge on all weights; raise it where there are few messages.
+        sign_weight : float
+            How much a scaled sign counts beside n-grams. More trusts the lexicon more.
+        weights : sequence of float, optional
+            What each message counts, on top of its level's balance.
+        lexicon : Lexicon, optional
+            Words of feeling; the shipped ones if omitted.
+        about : dict, optional
+            Kept with the model.
+
+        Raises
+        ------
+        TrainingError
+            If labels are unknown, of one level alone, or not one a message.
+        """
+        levels = _levels(texts, labels)
+        lexicon = lexicon or shipped_lexicon()
+        target = np.array([levels.index(label) for label in labels])
+        signs = np.concatenate([table(batch, lexicon) for _, batch in _batches(texts)])
+        centre, scale = signs.mean(axis=0), signs.std(axis=0)
+        scale = np.where(scale > 0, scale, 1.0) / sign_weight
+        counts = _joined([grams(batch, bits) for _, batch in _batches(texts)])
+        rarity = _rarity(counts)
+        fitted = _regress(
+            (signs - centre) / scale, counts, rarity, target, penalty=penalty, weights=weights
+        )
+        cut = len(NAMES)
+        model = cls(
+            levels=levels,
+            centre=centre,
+            scale=scale,
+            rarity=rarity,
+            of_signs=fitted.coefficients[:cut],
+            of_grams=fitted.coefficients[cut:],
+            intercept=fitted.intercept,
+            lexicon=lexicon,
+            about={"messages": len(texts), **(about or {})},
+        )
+        # What is used now is what a file gives back: numbers of single precision.
+        rounded = {
+            name: getattr(model, name).astype(np.float32).astype(np.float64) for name in _ARRAYS
+        }
+        return replace(model, **rounded)
+
+
+def shipped_model() -> SentimentModel:
+    """Read the model that comes with churnml."""
+    with resources.as_file(resources.files(__package__) / SHIPPED) as path:
+        return SentimentModel.load(path)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    coefficients: Floats
+    intercept: Floats
+
+
+def _levels(texts: Sequence[str], labels: Sequence[str]) -> tuple[str, ...]:
+    if len(texts) != len(labels):
+        raise TrainingError(f"{len(texts)} messages have {len(labels)} labels; give one each.")
+    unknown = sorted(set(labels) - set(SENTIMENTS))
+    if unknown:
+        raise TrainingError(f"label {unknown[0]!r} is no tone; expected {', '.join(SENTIMENTS)}.")
+    found = tuple(level for level in SENTIMENTS if level in set(labels))
+    if len(found) < 2:
+        raise TrainingError("all messages have one tone; a model needs two at least.")
+    return found
+
+
+def _batches(texts: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+    for begin in range(0, len(texts), BATCH):
+        yield begin, list(texts[begin : begin + BATCH])
+
+
+def _joined(parts: Sequence[Grams]) -> Grams:
+    begins = np.cumsum([0, *(part.n_rows for part in parts)])
+    return Grams(
+        row=np.concatenate([part.row + begin for part, begin in zip(parts, begins, strict=False)]),
+        column=np.concatenate([part.column for part in parts]),
+        count=np.concatenate([part.count for part in parts]),
+        n_rows=int(begins[-1]),
+        n_columns=parts[0].n_columns,
+    )
+
+
+def _rarity(found: Grams) -> Floats:
+    there = np.bincount(found.column, minlength=found.n_columns)
+    rarity = np.log((1 + found.n_rows) / (1 + there)) + 1
+    return np.where(there > 1, rarity, 0.0)
+
+
+def _weighed(found: Grams, rarity: Floats) -> Floats:
+    """Weigh n-grams by rarity, damped by how often they occur; a message's squares sum to 1."""
+    values = (1 + np.log(found.count)) * rarity[found.column]
+    norm = np.sqrt(np.bincount(found.row, values**2, minlength=found.n_rows))
+    return np.asarray(values / np.where(norm > 0, norm, 1.0)[found.row])
+
+
+def _regress(
+    signs: Floats,
+    found: Grams,
+    rarity: Floats,
+    target: npt.NDArray[np.intp],
+    *,
+    penalty: float,
+    weights: Sequence[float] | None,
+) -> _Fitted:
+    from scipy import sparse
+    from sklearn.linear_model import LogisticRegression
+
+    shape = (found.n_rows, found.n_columns)
+    values = sparse.csr_matrix((_weighed(found, rarity), (found.row, found.column)), shape=shape)
+    matrix = sparse.hstack([sparse.csr_matrix(signs), values], format="csr")
+    model = LogisticRegression(C=1.0 / penalty, class_weight="balanced", max_iter=1000)
+    model.fit(matrix, target, sample_weight=weights)
+    coefficients, intercept = model.coef_.T, model.intercept_
+    if coefficients.shape[1] == 1:  # two levels: one column of log-odds of the second
+        coefficients = np.column_stack([np.zeros_like(coefficients[:, 0]), coefficients[:, 0]])
+        intercept = np.array([0.0, intercept[0]])
+    return _Fitted(np.asarray(coefficients), np.asarray(intercept))

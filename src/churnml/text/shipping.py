@@ -1,0 +1,96 @@
+"""How the shipped model of tone is made: ``python -m churnml.text.shipping`` writes it anew.
+
+It learns from `churnml.text.sentences` and nothing else. How strongly it is held back (`PENALTY`)
+was chosen, and how sure of itself it may be (its temperature) is fitted, by messages of the corpus
+that rest on matters it had not seen: of those that it has seen it knows too much.
+
+References
+----------
+Guo, Pleiss, Sun and Weinberger (2017), On calibration of modern neural networks. ICML 34:
+temperature scaling.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from churnml.history.tables import SENTIMENTS
+from churnml.text.sentences import Sentence, read_corpus, sentences
+from churnml.text.sentiment import SHIPPED, SentimentModel
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+
+PER_TONE, SEED = 1600, 1
+PARTS = 5  # into which matters are dealt, to hold them back
+BITS, PENALTY, SIGN_WEIGHT = 14, 1.0, 1.0
+
+
+def corpus_messages() -> list[Sentence]:
+    """The messages that it learns from, each once."""
+    found = {item.text: item for item in sentences(read_corpus(), PER_TONE, SEED)}
+    return list(found.values())
+
+
+def learn(messages: list[Sentence]) -> SentimentModel:
+    """Learn from messages of the corpus as the shipped model does."""
+    return SentimentModel.fit(
+        [item.text for item in messages],
+        [item.tone for item in messages],
+        bits=BITS,
+        penalty=PENALTY,
+        sign_weight=SIGN_WEIGHT,
+        about={"learned_from": "sentences written for churnml", "seed": SEED},
+    )
+
+
+def held_out(messages: list[Sentence]) -> tuple[Ints, Floats]:
+    """Judge messages by models that had seen none of the matters that these rest on.
+
+    Returns
+    -------
+    place : ndarray of int (m,)
+        Positions of the messages whose matters could all be held back at once.
+    logits : ndarray (m, 5)
+        What those models say of them.
+    """
+    dealt = [{_part(matter) for matter in item.matters} for item in messages]
+    places, logits = [], []
+    for number in range(PARTS):
+        inside = [item for item, parts in zip(messages, dealt, strict=True) if number not in parts]
+        outside = [place for place, parts in enumerate(dealt) if parts == {number}]
+        places += outside
+        logits.append(learn(inside).logits([messages[place].text for place in outside]))
+    return np.array(places), np.concatenate(logits)
+
+
+def temperature(logits: Floats, tone: Ints) -> float:
+    """Find by what to divide logits (n, n_levels) for the least log loss on tones (n,)."""
+    candidates = np.geomspace(0.5, 8.0, 113)
+    return float(min(candidates, key=lambda value: _loss(logits / value, tone)))
+
+
+def _loss(logits: Floats, tone: Ints) -> float:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    total = np.log(np.exp(shifted).sum(axis=1))
+    return float(np.mean(total - shifted[np.arange(tone.size), tone]))
+
+
+def _part(matter: str) -> int:
+    return int.from_bytes(hashlib.sha256(matter.encode()).digest()[:4], "big") % PARTS
+
+
+def make() -> SentimentModel:
+    """Make the shipped model."""
+    messages = corpus_messages()
+    tone = np.array([SENTIMENTS.index(item.tone) for item in messages])
+    place, logits = held_out(messages)
+    return learn(messages).cooled(temperature(logits, tone[place]))
+
+
+if __name__ == "__main__":
+    make().save(Path(__file__).with_name(SHIPPED))

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from churnml.text.grams import SIZES, grams, plain
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Sooooo  GOOD", "soo good"),
+        ("@acme see https://acme.example/x?y=1 now", "~h see ~u now"),
+        ("Order 12345", "order 0"),
+        ("a &amp; b", "a & b"),
+        ("don’t", "don't"),  # noqa: RUF001
+    ],
+)
+def test_links_names_and_numbers_are_told_apart_no_further(text: str, told: str) -> None:
+    assert plain(text) == told
+
+
+def slow(text: str) -> dict[bytes, int]:
+    """Count n-grams one by one."""
+    raw, found = f" {plain(text)} ".encode(), {}
+    for size in SIZES:
+        for place in range(len(raw) - size + 1):
+            found[raw[place : place + size]] = found.get(raw[place : place + size], 0) + 1
+    return found
+
+
+@given(st.lists(st.text(max_size=40), min_size=1, max_size=6))
+def test_every_message_has_its_own_n_grams_and_no_others(texts: list[str]) -> None:
+    together = grams(texts, 20)
+    assert together.n_rows == len(texts)
+    for row, text in enumerate(texts):
+        counts = together.count[together.row == row]
+        assert counts.sum() == sum(slow(text).values())
+        alone = grams([text], 20)
+        assert np.array_equal(alone.column, together.column[together.row == row])
+        assert np.array_equal(alone.count, counts)
+
+
+def test_equal_n_grams_share_a_column_and_others_hardly() -> None:
+    found = grams(["abcd", "abcd", "wxyz"], 20)
+    columns = [set(found.column[found.row == row].tolist()) for row in range(3)]
+    assert columns[0] == columns[1]
+    assert len(columns[0] & columns[2]) == 0
+    assert grams(["abcd"], 3).column.max() < 8
