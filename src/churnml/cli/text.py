@@ -1,0 +1,195 @@
+"""``churnml text``: read what customers say, and learn to read it better."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from churnml.cli import console
+
+if TYPE_CHECKING:
+    from churnml.text.files import Row
+    from churnml.text.reading import Reader, Reading
+    from churnml.text.vocabulary import Vocabulary
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+
+Column = Annotated[str, typer.Option(metavar="NAME", help="The column of the messages.")]
+File = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE|-", help="Messages: .txt (one a line), .jsonl, .csv or .parquet; - is stdin."
+    ),
+]
+_EVERY = 20_000  # messages between two signs of progress
+_SHOWN = 100  # characters of a message
+
+
+@app.command("read", short_help="Tell the tone, intents, competitors and themes of messages.")
+def read(
+    file: File,
+    *,
+    column: Column = "text",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write JSON lines there, and sum up.")
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A model of tone that `churnml text train` made."),
+    ] = None,
+    project: Annotated[
+        Path | None,
+        typer.Option(
+            "--project", "-C", metavar="DIR", help="A project, for its competitors and themes."
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON document a message, a line each.")
+    ] = False,
+) -> None:
+    """Read messages, offline: each with the words that show what it says.
+
+    Quoted replies, signatures and footers are not read. Competitors and the words of each theme are
+    those of the project's data/text.toml; outside a project, the shipped ones.
+    """
+    with console.progress() as bar:
+        bar.start("Reading messages")
+        from churnml.text.files import texts
+        from churnml.text.reading import Reader
+        from churnml.text.sentiment import SentimentModel
+
+        reader = Reader(_vocabulary(project), SentimentModel.load(model) if model else None)
+        found = _counted(_read(reader, texts(file, column)), bar)
+        if out is not None:
+            _keep(found, out)
+        elif as_json:
+            _write(found, sys.stdout)
+        else:
+            for row, reading in found:
+                _show(str(row[column] or ""), reading)
+
+
+@app.command("train", short_help="Learn tone from labelled messages.")
+def train(
+    file: File,
+    out: Annotated[Path, typer.Argument(metavar="MODEL", help="Where the model is written.")],
+    *,
+    column: Column = "text",
+    label: Annotated[
+        str, typer.Option(metavar="NAME", help="The column of their tones.")
+    ] = "sentiment",
+) -> None:
+    """Learn tone from messages that people labelled.
+
+    Labels are positive, neutral, concerned, negative or hostile; some of these will do. What the
+    model is worth on messages that it has not seen is told by five folds.
+    """
+    with console.progress() as bar:
+        bar.start("Learning tone")
+        from churnml.text.files import texts
+        from churnml.text.validation import cross_validated
+
+        rows = [(text, str(row.get(label))) for row, text in texts(file, column) if text.strip()]
+        found = cross_validated([text for text, _ in rows], [tone for _, tone in rows], bar.share)
+        found.model.save(out)
+    typer.echo(
+        f"Learned {found.messages:,} messages, {', '.join(found.model.levels)}. On messages it had "
+        f"not seen: macro-F1 {found.f1:.3f}, quadratic kappa {found.kappa:.3f}."
+    )
+    typer.echo(f"{out}  {found.model.version[:12]}")
+
+
+def _vocabulary(project: Path | None) -> Vocabulary:
+    """The words of the project that is named or lies around, else the shipped ones."""
+    from churnml.errors import ConfigError
+    from churnml.project import Project, find_root
+    from churnml.scaffold import template
+    from churnml.text.vocabulary import FILE, read_vocabulary
+
+    try:
+        root = find_root(project or Path())
+    except ConfigError:
+        if project is not None:
+            raise
+        return read_vocabulary(template() / "data" / FILE)
+    return read_vocabulary(Project.load(root).data / FILE)
+
+
+def _read(
+    reader: Reader, found: Iterator[tuple[Row, str]]
+) -> Iterator[tuple[Row, Reading]]:
+    """Read rows as they come; each goes with its reading."""
+    waiting: deque[Row] = deque()
+
+    def told() -> Iterator[str]:
+        for row, text in found:
+            waiting.append(row)
+            yield text
+
+    for reading in reader.stream(told()):
+        yield waiting.popleft(), reading
+
+
+def _counted(
+    found: Iterator[tuple[Row, Reading]], bar: console.Bar
+) -> Iterator[tuple[Row, Reading]]:
+    for number, pair in enumerate(found, start=1):
+        if number % _EVERY == 0:
+            bar.start(f"Read {number:,} messages")
+        yield pair
+
+
+def _write(found: Iterable[tuple[Row, Reading]], file: TextIO) -> Counter[str]:
+    """Write rows with their readings, a JSON document a line; count tones and intents."""
+    counts: Counter[str] = Counter()
+    for row, reading in found:
+        said = {**row, "reading": reading.document()}
+        file.write(json.dumps(said, ensure_ascii=False, default=str) + "\n")
+        counts["messages"] += 1
+        counts[reading.tone.level if reading.tone else "not read"] += 1
+        counts.update({item.intent.value for item in reading.intents})
+    return counts
+
+
+def _keep(found: Iterable[tuple[Row, Reading]], out: Path) -> None:
+    from churnml.errors import ConfigError
+
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            counts = _write(found, file)
+        unfinished.replace(out)
+    except OSError as error:
+        raise ConfigError(f"{out}: cannot be written: {error.strerror or error}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    typer.echo(f"{counts.pop('messages', 0):,} messages read into {out}")
+    for name, count in counts.most_common():
+        typer.echo(f"  {name:<20} {count:>11,}")
+
+
+def _show(text: str, reading: Reading) -> None:
+    line = " ".join(text.split())
+    typer.echo(line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…")
+    if reading.tone is None:
+        typer.echo(f"  not read: language {reading.language}" if reading.language != "en" else "  –")
+    else:
+        share = max(reading.tone.probabilities)
+        typer.echo(f"  {reading.tone.level} {share:.0%}: {_quoted(reading.tone.span.text)}")
+    for intent in reading.intents:
+        typer.echo(f"  {intent.intent.value}: {_quoted(intent.span.text)}")
+    for rival in reading.competitors:
+        name = rival.name or "another vendor"
+        typer.echo(f"  {name}, {rival.level.value}: {_quoted(rival.span.text)}")
+    if reading.themes:
+        typer.echo("  about " + ", ".join(item.theme.value for item in reading.themes))
+
+
+def _quoted(text: str) -> str:
+    return f"“{' '.join(text.split())}”"

@@ -1,0 +1,115 @@
+"""Files of messages: lines of text, JSON lines, CSV and Parquet, read a row at a time."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from churnml.errors import SourceError, nearest
+
+STDIN = Path("-")
+KINDS = (".txt", ".jsonl", ".csv", ".parquet")
+Row = dict[str, Any]
+
+
+def rows(path: Path) -> Iterator[Row]:
+    """Read a file of messages.
+
+    Parameters
+    ----------
+    path : Path
+        ``.txt`` holds a message a line, as its column ``text``; ``.jsonl`` an object a line;
+        ``.csv`` and ``.parquet`` have columns. ``-`` is standard input, a message a line.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing, of another kind, or damaged, naming the line.
+    """
+    kind = path.suffix.lower()
+    if path != STDIN and kind not in KINDS:
+        raise SourceError(f"{path}: messages are read from {', '.join(KINDS)}, not {kind!r}.")
+    try:
+        if kind == ".parquet":
+            yield from _parquet(path)
+            return
+        with _opened(path) as file:
+            yield from {".jsonl": _jsonl, ".csv": _csv}.get(kind, _lines)(file, path)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"{path}: cannot be read: {error}.") from error
+
+
+def texts(path: Path, column: str) -> Iterator[tuple[Row, str]]:
+    """Read rows with what is in their column of text; an empty one where it is missing.
+
+    Raises
+    ------
+    SourceError
+        As `rows`; and if a row has no such column, or no text in it.
+    """
+    for number, row in enumerate(rows(path), start=1):
+        if column not in row:
+            raise SourceError(
+                f"{path}, row {number}: no column {column!r}; there are {', '.join(row)}."
+                f"{nearest(column, row)}"
+            )
+        value = row[column]
+        if value is not None and not isinstance(value, str):
+            raise SourceError(
+                f"{path}, row {number}: column {column!r} holds {value!r}; expected text."
+            )
+        yield row, value or ""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    if path == STDIN:
+        yield sys.stdin
+        return
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        yield file
+
+
+def _lines(file: TextIO, _: Path) -> Iterator[Row]:
+    for line in file:
+        yield {"text": line.rstrip("\r\n")}
+
+
+def _jsonl(file: TextIO, path: Path) -> Iterator[Row]:
+    for number, line in enumerate(file, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise SourceError(f"{path}, line {number}: no JSON: {error}.") from error
+        if not isinstance(row, dict):
+            raise SourceError(f"{path}, line {number}: expected an object, got {line[:40]!r}.")
+        yield row
+
+
+def _csv(file: TextIO, path: Path) -> Iterator[Row]:
+    found = csv.DictReader(file, strict=True)
+    for row in found:
+        if None in row or None in row.values():
+            raise SourceError(
+                f"{path}, line {found.line_num}: has other fields than the heading's "
+                f"{len(found.fieldnames or ())}."
+            )
+        yield row
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        for batch in pq.ParquetFile(path).iter_batches(batch_size=4096):
+            yield from batch.to_pylist()
+    except pa.ArrowInvalid as error:
+        raise SourceError(f"{path}: no Parquet file: {error}.") from error

@@ -1,0 +1,175 @@
+"""Readings: what one message says, each part with the words that show it.
+
+::
+
+    message → prose (what a person wrote) → language → tone, intents, competitors, themes
+
+A message in a language that the models do not know is said to be so, and read no further: a guess
+would look like a reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from churnml.history.tables import SENTIMENTS
+from churnml.text.competitors import CompetitorFinding, Competitors
+from churnml.text.intents import IntentFinding, find_intents
+from churnml.text.language import KNOWN, language
+from churnml.text.prose import Prose, Span, read_prose
+from churnml.text.sentiment import BATCH, SentimentModel, shipped_model
+from churnml.text.themes import ThemeFinding, Themes
+from churnml.text.tokens import tokenize
+from churnml.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Tone:
+    """How a message sounds.
+
+    Parameters
+    ----------
+    level : str
+        The likeliest of `SENTIMENTS`.
+    probabilities : tuple of float
+        Of each of `SENTIMENTS`.
+    span : Span
+        The sentence that sounds most like it.
+    """
+
+    level: str
+    probabilities: tuple[float, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a message says.
+
+    Parameters
+    ----------
+    language : str
+        Its code by ISO 639; nothing else is read where the models do not know it.
+    tone : Tone or None
+        How it sounds; none where nobody wrote anything, or in an unknown language.
+    intents : tuple of IntentFinding
+        What the customer wants.
+    competitors : tuple of CompetitorFinding
+        Who is named beside us, and how far it has gone.
+    themes : tuple of ThemeFinding
+        What it is about.
+    """
+
+    language: str
+    tone: Tone | None
+    intents: tuple[IntentFinding, ...] = ()
+    competitors: tuple[CompetitorFinding, ...] = ()
+    themes: tuple[ThemeFinding, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """Say it in values that JSON knows."""
+        tone = self.tone
+        return {
+            "language": self.language,
+            "sentiment": None if tone is None else tone.level,
+            "probabilities": None
+            if tone is None
+            else {
+                name: round(value, 4)
+                for name, value in zip(SENTIMENTS, tone.probabilities, strict=True)
+            },
+            "shown_by": None if tone is None else tone.span.text,
+            "intents": [_shown(item.intent.value, item.span) for item in self.intents],
+            "competitors": [
+                {"competitor": item.name, "level": item.level.value, **_place(item.span)}
+                for item in self.competitors
+            ],
+            "themes": [_shown(item.theme.value, item.span) for item in self.themes],
+        }
+
+
+def _shown(name: str, span: Span) -> dict[str, Any]:
+    return {"name": name, **_place(span)}
+
+
+def _place(span: Span) -> dict[str, Any]:
+    return {"start": span.start, "end": span.end, "text": span.text}
+
+
+class Reader:
+    """Reads messages by one model of tone and one list of words.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+        Competitors and the words of each theme.
+    model : SentimentModel, optional
+        The shipped one if omitted.
+    """
+
+    def __init__(self, vocabulary: Vocabulary, model: SentimentModel | None = None) -> None:
+        self.model = shipped_model() if model is None else model
+        self._competitors = Competitors(vocabulary.competitor)
+        self._themes = Themes(vocabulary.themes)
+
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        """Read messages, as they were received.
+
+        Parameters
+        ----------
+        texts : sequence of str
+            Each with its quoted replies and signature, if it has any; these are not read.
+        """
+        return list(self.stream(texts))
+
+    def stream(self, texts: Iterable[str]) -> Iterator[Reading]:
+        """Read any number of messages, some hundreds at a time."""
+        remaining = iter(texts)
+        while batch := list(islice(remaining, BATCH)):
+            yield from self._batch(batch)
+
+    def _batch(self, texts: list[str]) -> Iterator[Reading]:
+        prose = [read_prose(text) for text in texts]
+        spoken = [language(item.text, tokenize(item.text)) for item in prose]
+        readable = [
+            place
+            for place, item in enumerate(prose)
+            if spoken[place] == KNOWN and item.sentences
+        ]
+        tones = dict(zip(readable, self._tones([prose[place] for place in readable]), strict=True))
+        for place, item in enumerate(prose):
+            if spoken[place] != KNOWN:
+                yield Reading(spoken[place], None)
+                continue
+            yield Reading(
+                language=KNOWN,
+                tone=tones.get(place),
+                intents=find_intents(item),
+                competitors=self._competitors.find(item),
+                themes=self._themes.find(item),
+            )
+
+    def _tones(self, prose: list[Prose]) -> list[Tone]:
+        found = self.model.probabilities([item.text for item in prose])
+        choices = found.argmax(axis=1)
+        # Of several sentences the one that sounds most like the whole is shown.
+        places = [n for n, item in enumerate(prose) if len(item.sentences) > 1]
+        parts = [prose[n].text[start:end] for n in places for start, end in prose[n].sentences]
+        shares, begin = self.model.probabilities(parts), 0
+        shown = {n: item.sentences[0] for n, item in enumerate(prose)}
+        for n in places:
+            count = len(prose[n].sentences)
+            best = int(shares[begin : begin + count, choices[n]].argmax())
+            shown[n] = prose[n].sentences[best]
+            begin += count
+        return [
+            Tone(
+                level=SENTIMENTS[int(choices[n])],
+                probabilities=tuple(found[n].tolist()),
+                span=Span(*shown[n], item.source[slice(*shown[n])]),
+            )
+            for n, item in enumerate(prose)
+        ]
