@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from churnml.errors import SourceError
-from churnml.text.files import STDIN, texts
+from churnml.text.files import STDIN, labelled, texts
 
 
 def test_every_kind_of_file_gives_rows_and_texts(tmp_path: Path) -> None:
@@ -57,3 +57,11 @@ def test_a_faulty_file_is_told_by_line(
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"none\.txt: cannot be read"):
         list(texts(tmp_path / "none.txt", "text"))
+
+
+def test_what_has_no_message_or_no_label_does_not_teach(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("body,tone\ngood,positive\n,negative\nbad,\n", encoding="utf-8")
+    assert list(labelled(path, "body", "tone")) == [("good", "positive")]
+    with pytest.raises(SourceError, match=r"row 1: no column 'mood'"):
+        list(labelled(path, "body", "mood"))

@@ -92,10 +92,10 @@ def train(
     """
     with console.progress() as bar:
         bar.start("Learning tone")
-        from churnml.text.files import texts
+        from churnml.text.files import labelled
         from churnml.text.validation import cross_validated
 
-        rows = [(text, str(row.get(label))) for row, text in texts(file, column) if text.strip()]
+        rows = list(labelled(file, column, label))
         found = cross_validated([text for text, _ in rows], [tone for _, tone in rows], bar.share)
         found.model.save(out)
     typer.echo(
@@ -121,9 +121,7 @@ def _vocabulary(project: Path | None) -> Vocabulary:
     return read_vocabulary(Project.load(root).data / FILE)
 
 
-def _read(
-    reader: Reader, found: Iterator[tuple[Row, str]]
-) -> Iterator[tuple[Row, Reading]]:
+def _read(reader: Reader, found: Iterator[tuple[Row, str]]) -> Iterator[tuple[Row, Reading]]:
     """Read rows as they come; each goes with its reading."""
     waiting: deque[Row] = deque()
 
@@ -178,7 +176,9 @@ def _show(text: str, reading: Reading) -> None:
     line = " ".join(text.split())
     typer.echo(line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…")
     if reading.tone is None:
-        typer.echo(f"  not read: language {reading.language}" if reading.language != "en" else "  –")
+        typer.echo(
+            f"  not read: language {reading.language}" if reading.language != "en" else "  –"
+        )
     else:
         share = max(reading.tone.probabilities)
         typer.echo(f"  {reading.tone.level} {share:.0%}: {_quoted(reading.tone.span.text)}")

@@ -53,17 +53,33 @@ def texts(path: Path, column: str) -> Iterator[tuple[Row, str]]:
         As `rows`; and if a row has no such column, or no text in it.
     """
     for number, row in enumerate(rows(path), start=1):
-        if column not in row:
-            raise SourceError(
-                f"{path}, row {number}: no column {column!r}; there are {', '.join(row)}."
-                f"{nearest(column, row)}"
-            )
-        value = row[column]
-        if value is not None and not isinstance(value, str):
-            raise SourceError(
-                f"{path}, row {number}: column {column!r} holds {value!r}; expected text."
-            )
-        yield row, value or ""
+        yield row, _text(row, column, f"{path}, row {number}")
+
+
+def labelled(path: Path, column: str, label: str) -> Iterator[tuple[str, str]]:
+    """Read messages and their labels; rows without a message or without a label are passed over.
+
+    Raises
+    ------
+    SourceError
+        As `texts`, for either column.
+    """
+    for number, row in enumerate(rows(path), start=1):
+        where = f"{path}, row {number}"
+        text, name = _text(row, column, where), _text(row, label, where).strip()
+        if text.strip() and name:
+            yield text, name
+
+
+def _text(row: Row, column: str, where: str) -> str:
+    if column not in row:
+        raise SourceError(
+            f"{where}: no column {column!r}; there are {', '.join(row)}.{nearest(column, row)}"
+        )
+    value = row[column]
+    if value is not None and not isinstance(value, str):
+        raise SourceError(f"{where}: column {column!r} holds {value!r}; expected text.")
+    return value or ""
 
 
 @contextmanager

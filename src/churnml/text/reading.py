@@ -135,9 +135,7 @@ class Reader:
         prose = [read_prose(text) for text in texts]
         spoken = [language(item.text, tokenize(item.text)) for item in prose]
         readable = [
-            place
-            for place, item in enumerate(prose)
-            if spoken[place] == KNOWN and item.sentences
+            place for place, item in enumerate(prose) if spoken[place] == KNOWN and item.sentences
         ]
         tones = dict(zip(readable, self._tones([prose[place] for place in readable]), strict=True))
         for place, item in enumerate(prose):

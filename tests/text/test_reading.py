@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from churnml.scaffold import template
+from churnml.text.reading import Reader
+from churnml.text.vocabulary import FILE, Competitor, read_vocabulary
+
+
+@pytest.fixture(scope="module")
+def reader() -> Reader:
+    words = read_vocabulary(template() / "data" / FILE)
+    return Reader(words.model_copy(update={"competitor": (Competitor(name="Fieldstack"),)}))
+
+
+def test_a_message_is_read_whole(reader: Reader) -> None:
+    text = (
+        "Hello,\nthe export has been broken for two weeks and nobody answers. Please cancel our "
+        "subscription, we are moving to Fieldstack.\n\nOn Mon, 3 Mar 2026 Ana wrote:\n> Great work!"
+    )
+    reading = reader.read([text])[0]
+    assert reading.language == "en"
+    assert reading.tone is not None
+    assert reading.tone.level == "negative"
+    assert [item.intent.value for item in reading.intents] == ["cancel_request"]
+    assert [(item.name, item.level.value) for item in reading.competitors] == [
+        ("Fieldstack", "switching")
+    ]
+    spans = [reading.tone.span, reading.intents[0].span, reading.competitors[0].span]
+    assert all(text[span.start : span.end] == span.text for span in spans)
+    assert "Great work" not in reading.tone.span.text
+    assert json.loads(json.dumps(reading.document()))["sentiment"] == "negative"
+
+
+def test_the_sentence_that_sounds_like_it_is_shown(reader: Reader) -> None:
+    text = "We have 40 people on the team plan. Your support is useless and rude!"
+    reading = reader.read([text])[0]
+    assert reading.tone is not None
+    assert reading.tone.span.text == "Your support is useless and rude!"
+
+
+def test_another_language_is_said_and_not_guessed(reader: Reader) -> None:
+    reading = reader.read(["Bitte kündigen Sie unseren Vertrag zum Ende des Monats, danke."])[0]
+    assert (reading.language, reading.tone, reading.intents) == ("de", None, ())
+    assert reading.document()["sentiment"] is None
+
+
+def test_where_nobody_wrote_anything_there_is_no_tone(reader: Reader) -> None:
+    assert [item.tone for item in reader.read(["", "  \n", "> quoted\n> only"])] == [None] * 3
+    assert reader.read([]) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(texts=st.lists(st.text(max_size=120), max_size=4))
+def test_any_text_can_be_read_and_spans_point_into_it(reader: Reader, texts: list[str]) -> None:
+    for text, reading in zip(texts, reader.read(texts), strict=True):
+        found = [*reading.intents, *reading.competitors, *reading.themes]
+        spans = [item.span for item in found] + ([reading.tone.span] if reading.tone else [])
+        assert all(text[span.start : span.end] == span.text for span in spans)
+
+
+def test_a_stream_is_read_as_it_comes(reader: Reader) -> None:
+    taken = 0
+
+    def endless():  # type: ignore[no-untyped-def]
+        nonlocal taken
+        while True:
+            taken += 1
+            yield "thank you, great work"
+
+    found = reader.stream(endless())
+    first = next(found)
+    assert first.tone is not None
+    assert first.tone.level == "positive"
+    assert taken <= 512
