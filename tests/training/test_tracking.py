@@ -157,10 +157,12 @@ def entry(folder: Path, bundle: str) -> Entry:
         "c": FeatureKind.CATEGORY,
         "never told": FeatureKind.CATEGORY,
         "never true or false": FeatureKind.BOOLEAN,
+        "d": FeatureKind.DATE,
+        "never dated": FeatureKind.DATE,
     }
     example: list[dict[str, float | bool | str | None]] = [
-        {"n": 1.5, "b": True, "c": "x"},
-        {"n": None, "b": None, "c": None},
+        {"n": 1.5, "b": True, "c": "x", "d": "2024-01-31T00:00:00"},
+        {"n": None, "b": None, "c": None, "d": None},
     ]
     model = Model("acme.churn", made(folder, bundle), kinds, example)
     return replace(ENTRY, tags={"bundle": bundle}, model=model)

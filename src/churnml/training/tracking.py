@@ -38,8 +38,10 @@ _TYPES = MappingProxyType(
         FeatureKind.NUMBER: "double",
         FeatureKind.BOOLEAN: "boolean",
         FeatureKind.CATEGORY: "string",
+        FeatureKind.DATE: "datetime",
     }
 )
+_HELD = MappingProxyType({FeatureKind.NUMBER: "float64", FeatureKind.DATE: "datetime64[us]"})
 CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL, OUT_OF_TIME, PLOTS = "model", "out_of_time.parquet", "plots"  # among a run's artifacts
 BUNDLE = f"{MODEL}/data"  # holds the bundle's folder
@@ -360,8 +362,7 @@ def _keep_model(client: MlflowClient, run: MlflowRun, model: Model) -> None:
     example = pd.DataFrame(
         {
             name: pd.Series(
-                [row.get(name) for row in model.example],
-                dtype="float64" if kind is FeatureKind.NUMBER else "object",
+                [row.get(name) for row in model.example], dtype=_HELD.get(kind, "object")
             )
             for name, kind in model.kinds.items()
         }
