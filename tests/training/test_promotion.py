@@ -244,6 +244,25 @@ def test_an_unknown_model_is_an_error(
         listed(there, "churn")
 
 
+def test_the_model_before_is_not_taken_for_the_latest(there: Project, register: Register) -> None:
+    """A training whose run could not be recorded leaves its bundle, and no version."""
+    first = register(0.7, 2.0)
+    (there.bundles / NAME / "latest").write_text("beefbeefbeef\n")
+    with pytest.raises(BundleError, match="made beefbeefbeef, which is not in the registry"):
+        judged(there, NAME, progress=silent)
+    assert judged(there, NAME, first[:12], progress=silent).challenger.bundle == first
+
+
+def test_who_decides_has_a_name(there: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    for act in (promote, rollback):
+        with pytest.raises(ConfigError, match=r"the login has no name\. Give one with --by"):
+            act(there, NAME, progress=silent)
+
+
 def test_nothing_trained_is_an_error(there: Project) -> None:
     with pytest.raises(BundleError, match=r"no models in the registry\. `churnml train churn_90d`"):
         judged(there, NAME, progress=silent)
