@@ -138,7 +138,9 @@ def test_a_better_challenger_takes_its_place_and_can_be_taken_back(
     )
     assert choose(there, NAME).bundle.id == first
     assert choose(there, NAME, "latest").bundle.id == second
-    assert choose(there, NAME, second[:6]).role == second[:12]
+    assert choose(there, NAME, second[:6]).role == choose(there, NAME, second).role == second[:12]
+    with pytest.raises(BundleError, match=f"{second[:12]} is {second}"):
+        choose(there, NAME, second[:12] + "zzzz")
     changes = read_changes(there.bundles / NAME)
     assert [(item.by, item.action, item.reason) for item in changes[1:]] == [
         ("ann", "promote", None),
@@ -218,6 +220,34 @@ def test_a_lost_bundle_is_brought_from_its_run(there: Project, register: Registe
     shutil.rmtree(folder)
     with pytest.raises(BundleError, match=r"the champion .* is gone\. `churnml models rollback"):
         choose(there, NAME)
+
+
+def test_a_champion_that_was_lost_is_brought_back_to_be_compared(
+    there: Project, register: Register
+) -> None:
+    first = register(0.7, 2.0)
+    promote(there, NAME, progress=silent)
+    shutil.rmtree(there.bundles / NAME / first[:12])
+    register(0.8, 3.0)
+    assert "AUC" in {g.name: g.said for g in judged(there, NAME, progress=silent).gates}["better"]
+    assert champion_bundle(there, NAME) is not None
+
+
+def test_a_champion_that_is_lost_for_good_gives_way_to_force(
+    there: Project, register: Register
+) -> None:
+    first = register(0.7, 2.0)
+    promote(there, NAME, progress=silent)
+    (version,) = versions(there.tracking, MODEL)
+    shutil.rmtree(there.bundles / NAME / first[:12])
+    shutil.rmtree(there.var / "mlruns" / version.run)
+    second = register(0.8, 3.0)
+    gates = {gate.name: gate for gate in judged(there, NAME, progress=silent).gates}
+    assert gates["better"].passed is gates["segments"].passed is False
+    assert gates["better"].said.startswith("the champion cannot be asked: ")
+    assert promote(there, NAME, progress=silent).change is None
+    assert promote(there, NAME, force="it is lost", progress=silent).change is not None
+    assert choose(there, NAME).bundle.id == second
 
 
 def test_rows_that_were_lost_are_said(there: Project, register: Register) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churnml.errors import BundleError, ConfigError, DataError, TrainingError
+from churnml.errors import BundleError, ChurnMLError, ConfigError, TrainingError
 from churnml.features.table import read_table
 from churnml.history.store import workplace
 from churnml.labels import ColumnLabel
@@ -139,7 +139,7 @@ def judged(
     ConfigError
         If there is no such recipe.
     BundleError
-        If there is no such challenger, or a bundle is damaged.
+        If there is no such challenger, or its bundle is damaged.
     DataError
         If a champion has to be asked anew, and what it was to be asked about has changed.
     """
@@ -158,7 +158,7 @@ def judged(
         )
     found, alone = None, {"alone": "it is the champion itself"} if champion is not None else {}
     if champion is not None and champion != challenger.bundle:
-        found = _contest(project, name, rows, challenger, there, progress)
+        found = _contest(project, name, rows, challenger, champion, there, progress)
     progress("gates", 0.0)
     gates = (
         *judge(rows, found, spec, **alone),
@@ -308,8 +308,7 @@ def _version(project: Project, there: tuple[Version, ...], name: str, wanted: st
             f"recipe {name!r} has no models in the registry. `churnml train {name}` makes one."
         )
     if wanted in {CHALLENGER, LATEST}:
-        _require_recorded(project, name, there[0])
-        return there[0]
+        return _latest(project, name, there)
     found = {item.bundle for item in there if item.bundle.startswith(wanted)}
     if len(wanted) < 4 or len(found) != 1:
         known = ", ".join(dict.fromkeys(item.bundle[:ID_DIGITS] for item in there[:8]))
@@ -320,18 +319,20 @@ def _version(project: Project, there: tuple[Version, ...], name: str, wanted: st
     return next(item for item in there if item.bundle in found)
 
 
-def _require_recorded(project: Project, name: str, latest: Version) -> None:
-    """Refuse to take the last training that was recorded for the latest, where that was not."""
+def _latest(project: Project, name: str, there: tuple[Version, ...]) -> Version:
+    """Find the version of the latest training; where it was not recorded, none stands for it."""
     try:
         written = (project.bundles / name / LATEST).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        return
-    if not latest.bundle.startswith(written):
+        return there[0]
+    found = next((item for item in there if item.bundle.startswith(written)), None)
+    if found is None:
         raise BundleError(
             f"the latest training of {name!r} made {written}, which is not in the registry, so "
             f"that nothing tells what it is worth. `churnml train {name}` records it; --model "
-            f"{latest.bundle[:ID_DIGITS]} names the one recorded last."
+            f"{there[0].bundle[:ID_DIGITS]} names the one recorded last."
         )
+    return found
 
 
 def _rows(project: Project, version: Version) -> pa.Table | None:
@@ -348,7 +349,7 @@ def _audited(project: Project, name: str, challenger: Version, progress: Progres
             if isinstance(recipe.label, ColumnLabel)
             else read_table(project.training / f"{name}.parquet")
         )
-    except (DataError, OSError):
+    except (ChurnMLError, OSError):
         return None
     if table.fingerprints.table != challenger.table:
         return None
@@ -360,18 +361,26 @@ def _contest(
     name: str,
     rows: pa.Table,
     challenger: Version,
+    champion: str,
     there: tuple[Version, ...],
     progress: Progress,
 ) -> Contest:
-    champion = choose(project, name, CHAMPION).bundle
-    kept = next((item for item in there if item.bundle == champion.id), None)
     own = _shelve(project, name, challenger).manifest
+    kept = next((item for item in there if item.bundle == champion), None)
+    try:
+        holder = (
+            choose(project, name, CHAMPION).bundle if kept is None else _shelve(project, name, kept)
+        )
+    except BundleError as error:
+        # Who is lost for good must not hold the place for ever.
+        why = f"the champion cannot be asked: {error}"
+        return Contest(rows.slice(0, 0), 0, 0, rows.num_rows, why)
     return contest(
         rows,
-        champion,
+        holder,
         None if kept is None else _rows(project, kept),
-        asker(project, name, champion, progress),
-        refused=incomparable(champion.manifest, own),
+        asker(project, name, holder, progress),
+        refused=incomparable(holder.manifest, own),
     )
 
 
