@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import random
 import shutil
@@ -100,6 +101,27 @@ def test_a_flat_table_goes_the_whole_way(run: Call, made: Callable[..., Path]) -
     assert "plan is flex" in scored[1]
     tiers = pq.read_table(folder / "var" / "scores" / "left.parquet")["tier"].to_pylist()
     assert len(set(tiers)) >= 3
+
+
+def test_a_column_of_dates_goes_the_whole_way(run: Call, made: Callable[..., Path]) -> None:
+    import mlflow
+
+    start = dt.date(2024, 1, 1)
+    days = [start + dt.timedelta(days=10 * int(row[1])) for row in rows(600)]
+    body = [
+        [row[0], day.isoformat() if place % 9 else "", *row[2:]]
+        for place, (row, day) in enumerate(zip(rows(600), days, strict=True))
+    ]
+    folder = made(body, id="id")
+    trained = run("train", "-C", folder, "--json")
+    scored = run("score", "-C", folder, "--json", "--top", 600)
+
+    assert trained[0] == scored[0] == 0, trained[2] + scored[2]
+    said = {r["sentence"] for x in json.loads(scored[1])["riskiest"] for r in x["reasons"]}
+    assert {"months is 2024-01-11", "months is unknown"} <= said
+    run_id = json.loads(trained[1])["run"]
+    model = mlflow.pyfunc.load_model(str(folder / "var/mlruns" / run_id / "artifacts/model"))
+    assert len(model.predict(model.input_example)) == 3
 
 
 def test_reasons_and_base_make_the_log_odds(run: Call, trained: Path) -> None:
