@@ -87,7 +87,8 @@ def _scores(
 ) -> ScoreList:
     from churnml.errors import ConfigError
     from churnml.labels import ColumnLabel
-    from churnml.serving.scorer import read_flat, score_flat, score_history
+    from churnml.serving.scorer import score_flat, score_history
+    from churnml.training.suitability import read_flat
     from churnml.training.tables import open_history, require_unchanged
 
     spec = bundle.manifest.label

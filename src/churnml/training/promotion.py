@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churnml.errors import BundleError, ConfigError, DataError, TrainingError
+from churnml.errors import BundleError, ChurnMLError, ConfigError, TrainingError
 from churnml.features.table import read_table
 from churnml.history.store import workplace
 from churnml.labels import ColumnLabel
@@ -27,7 +27,7 @@ from churnml.training.answers import asker
 from churnml.training.audit import Audit, audit
 from churnml.training.bundle import Bundle
 from churnml.training.champions import Change, GateRecord, append, previous, read_changes, standing
-from churnml.training.contest import Contest, contest
+from churnml.training.contest import Contest, contest, incomparable
 from churnml.training.gates import Gate, GatesSpec, judge, leakage
 from churnml.training.record import model_name
 from churnml.training.shelf import CHAMPION, ID_DIGITS, LATEST, choose, load
@@ -140,8 +140,6 @@ def judged(
         If there is no such recipe.
     BundleError
         If there is no such challenger, or a bundle is damaged.
-    DataError
-        If a champion has to be asked anew, and what it was to be asked about has changed.
     """
     recipe = project.recipe(name)
     spec = recipe.gates
@@ -315,7 +313,7 @@ def _rows(project: Project, version: Version) -> pa.Table | None:
 
 
 def _audited(project: Project, name: str, challenger: Version, progress: Progress) -> Audit | None:
-    """Audit the table that a challenger learned from; none where another has taken its place."""
+    """Audit the table that a challenger learned from; none where that is not to be had any more."""
     recipe = project.recipe(name)
     try:
         table = (
@@ -323,7 +321,7 @@ def _audited(project: Project, name: str, challenger: Version, progress: Progres
             if isinstance(recipe.label, ColumnLabel)
             else read_table(project.training / f"{name}.parquet")
         )
-    except (DataError, OSError):
+    except (ChurnMLError, OSError):
         return None
     if table.fingerprints.table != challenger.table:
         return None
@@ -340,13 +338,13 @@ def _contest(
 ) -> Contest:
     champion = choose(project, name, CHAMPION).bundle
     kept = next((item for item in there if item.bundle == champion.id), None)
-    label = _shelve(project, name, challenger).manifest.label
+    own = _shelve(project, name, challenger).manifest
     return contest(
         rows,
         champion,
         None if kept is None else _rows(project, kept),
-        asker(project, name, champion, progress),
-        same_label=label == champion.manifest.label,
+        asker(project, champion, progress),
+        refused=incomparable(own, champion.manifest),
     )
 
 
