@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from churnml.cli import console
+from churnml.cli import calibration, console
 from churnml.cli.options import AsJson, ProjectFolder, open_project, recipe_name
 
 if TYPE_CHECKING:
@@ -82,9 +82,12 @@ def _show(trained: Trained, name: str) -> None:
     for line in _rows(trained, name):
         out.print(line, soft_wrap=True)
     out.print(_figures(trained))
+    segments = trained.bundle.manifest.judgement.segments
     if len(tested.by_cutoff) > 1:
         out.print()
         out.print(_by_cutoff(tested))
+    calibration.show(segments, out)
+    if segments or len(tested.by_cutoff) > 1:
         out.print()
     if any(parted.purged for parted in tested.splits):
         purged = ", ".join(f"{parted.purged:,}" for parted in tested.splits)
@@ -215,6 +218,9 @@ def _document(trained: Trained) -> dict[str, Any]:
         "unseen": _evaluation(tested.unseen_evaluation) if tested.unseen_evaluation else None,
         "by_cutoff": [_at(item) for item in tested.by_cutoff],
         "baseline": None,
+        "segments": [
+            part.model_dump(mode="json") for part in trained.bundle.manifest.judgement.segments
+        ],
         "sheet": dict(trained.prepared.sheet),
     }
     if tested.baseline is not None:
