@@ -202,5 +202,7 @@ def test_without_an_id_only_the_same_file_will_do(rewrite: Change, tmp_path: Pat
     expected = champion.score(rows).probability.tolist()
     assert asker(nameless, champion, silent)(rows).tolist() == expected
     write(nameless.root / "data" / "t.csv", [*lines()[1:], lines()[0]])
-    with pytest.raises(DataError, match=r"without an id its rows cannot be found again\. Name"):
+    with pytest.raises(
+        DataError, match="is not what the champion learned from, and without a column"
+    ):
         asker(nameless, champion, silent)(rows)

@@ -10,7 +10,7 @@ import pytest
 
 from churnml.errors import DataError, TrainingError
 from churnml.features.table import TrainingTable
-from churnml.labels import ColumnLabel, SubscriptionLabel
+from churnml.labels import ColumnLabel, LabelSpec, SubscriptionLabel
 from churnml.training.contest import contest, incomparable, out_of_time, require_segments
 from churnml.training.gates import GatesSpec
 
@@ -30,10 +30,6 @@ def table(months: list[dt.datetime], chance: float) -> pa.Table:
 
 def champion(learned_until: dt.datetime | None) -> Any:
     return SimpleNamespace(manifest=SimpleNamespace(learned_until=learned_until))
-
-
-def manifest(label: Any, data: str = "d") -> Any:
-    return SimpleNamespace(label=label, training=SimpleNamespace(fingerprints={"data": data}))
 
 
 def by_bundle(rows: pa.Table) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -76,23 +72,28 @@ def test_nothing_in_common_is_said(tests: pa.Table | None) -> None:
     assert "0 of the challenger's 6 rows can be compared" in found.refused
 
 
+def manifest(label: LabelSpec, data: str = "d") -> Any:
+    return SimpleNamespace(label=label, training=SimpleNamespace(fingerprints={"data": data}))
+
+
 def test_another_label_is_another_question() -> None:
-    rows = table(MONTHS, 0.5)
-    said = incomparable(manifest(SubscriptionLabel()), manifest(SubscriptionLabel(lead_days=7)))
-    assert said == "the champion foresees something else: its recipe's [label] differs"
-    found = contest(rows, champion(MONTHS[0]), None, by_bundle, refused=said)
-    assert (found.refused, found.rows.num_rows, found.not_compared) == (said, 0, 6)
+    short, long = SubscriptionLabel(horizon_days=30), SubscriptionLabel(horizon_days=90)
+    why = incomparable(manifest(short), manifest(long))
+    assert "foresees something else" in why
+    found = contest(table(MONTHS, 0.5), champion(MONTHS[0]), None, by_bundle, refused=why)
+    assert (found.refused, found.not_compared, found.rows.num_rows) == (why, 6, 0)
+    assert incomparable(manifest(short), manifest(short, "newer")) == ""
 
 
-def test_rows_without_an_id_are_those_of_one_file() -> None:
-    """Their numbers are their names, and other rows have them in another file."""
-    column = ColumnLabel(kind="column", file="t.csv", column="left", positive=1)
-    assert incomparable(manifest(column, "a"), manifest(column, "a")) == ""
-    assert incomparable(manifest(column, "a"), manifest(column, "b")).startswith(
-        "t.csv has changed"
+def test_rows_that_only_their_number_names_are_not_known_again_in_another_file() -> None:
+    numbered = ColumnLabel(kind="column", file="t.csv", column="left", positive=1)
+    named = numbered.model_copy(update={"id": "customer"})
+    assert incomparable(manifest(numbered), manifest(numbered)) == ""
+    assert incomparable(manifest(named), manifest(named, "newer")) == ""
+    assert incomparable(manifest(numbered), manifest(numbered, "newer")) == (
+        "t.csv is not what the champion learned from, and without a column that names accounts, "
+        "id under [label], its rows cannot be known again"
     )
-    named = column.model_copy(update={"id": "customer"})
-    assert incomparable(manifest(named, "a"), manifest(named, "b")) == ""
 
 
 def test_a_champion_that_cannot_be_asked_is_a_gate_that_fails_and_no_error() -> None:

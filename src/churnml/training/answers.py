@@ -100,8 +100,8 @@ def _require_same(path: Path, champion: Bundle) -> None:
     learned = champion.manifest.training.fingerprints["data"]
     if hashlib.sha256(path.read_bytes()).hexdigest() != learned:
         raise DataError(
-            f"{path}: has changed since the champion learned from it, and without an id its rows "
-            "cannot be found again. Name their column under [label] id."
+            f"{path}: is not what the champion learned from, and without a column that names "
+            "accounts, id under [label], its rows cannot be known again."
         )
 
 

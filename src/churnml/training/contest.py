@@ -118,27 +118,31 @@ def out_of_time(tested: Tested, table: TrainingTable, spec: GatesSpec) -> pa.Tab
     return kept
 
 
-def incomparable(challenger: Manifest, champion: Manifest) -> str:
-    """Tell why two bundles cannot be asked about the same rows; nothing where they can."""
+def incomparable(champion: Manifest, challenger: Manifest) -> str:
+    """Say why two models cannot be asked about the same rows; empty where they can.
+
+    Where no column names accounts, a row is known by its number alone. In a file that has changed
+    that may be somebody else, and whoever answers for others loses any contest.
+
+    Parameters
+    ----------
+    champion, challenger : Manifest
+        What their bundles say of themselves.
+    """
     label = challenger.label
     if label != champion.label:
         return "the champion foresees something else: its recipe's [label] differs"
-    learned = [item.training.fingerprints["data"] for item in (challenger, champion)]
-    if isinstance(label, ColumnLabel) and label.id is None and learned[0] != learned[1]:
+    learned, learns = (x.training.fingerprints["data"] for x in (champion, challenger))
+    if isinstance(label, ColumnLabel) and label.id is None and learned != learns:
         return (
-            f"{label.file} has changed since the champion learned from it, and without an id its "
-            "rows cannot be found again: name their column under [label] id"
+            f"{label.file} is not what the champion learned from, and without a column that names "
+            "accounts, id under [label], its rows cannot be known again"
         )
     return ""
 
 
 def contest(
-    rows: pa.Table,
-    champion: Bundle,
-    tests: pa.Table | None,
-    answer: Answer,
-    *,
-    refused: str = "",
+    rows: pa.Table, champion: Bundle, tests: pa.Table | None, answer: Answer, *, refused: str = ""
 ) -> Contest:
     """Put the champion beside the challenger.
 
@@ -153,8 +157,13 @@ def contest(
     answer : callable
         Gives the probabilities of the champion's bundle for some of the rows.
     refused : str
-        Why nothing can be compared, if so; see `incomparable`. Nor can anything where the champion
-        cannot be asked, which its error tells: a gate then fails, and may be forced.
+        Why the two cannot be compared at all, if so; see `incomparable`.
+
+    Returns
+    -------
+    Contest
+        Refused as well where the champion cannot be asked: a gate then fails, and may be forced,
+        where an error would leave no way on.
     """
     if refused:
         return Contest(rows.slice(0, 0), 0, 0, rows.num_rows, refused)

@@ -344,7 +344,7 @@ def _contest(
         champion,
         None if kept is None else _rows(project, kept),
         asker(project, champion, progress),
-        refused=incomparable(own, champion.manifest),
+        refused=incomparable(champion.manifest, own),
     )
 
 
