@@ -179,10 +179,16 @@ def keep(work: Path, tasks: list[str]) -> None:
             for fold in range(len(task.content["folds"])):
                 said = work / "said" / contender / f"{task.folder.name}.{fold}.npy"
                 if said.with_suffix(".json").is_file():
-                    row = {"task": task.folder.name, "fingerprint": task.fingerprint}
-                    told = json.loads(said.with_suffix(".json").read_text())
-                    row |= {"contender": contender, "fold": fold, **told, "said": np.load(said)}
-                    rows.append(row)
+                    rows.append(
+                        {
+                            "task": task.folder.name,
+                            "fingerprint": task.fingerprint,
+                            "contender": contender,
+                            "fold": fold,
+                            **json.loads(said.with_suffix(".json").read_text()),
+                            "said": np.load(said),
+                        }
+                    )
     pq.write_table(pa.Table.from_pylist(rows), KEPT, compression="zstd")
 
 
@@ -281,9 +287,9 @@ def page(found: dict[str, dict[str, Result]], command: str) -> str:
 def _shown(by_contender: dict[str, Result]) -> list[str]:
     first = next(iter(by_contender.values()))
     head = " | ".join(METRICS.values())
+    positives, rows = first.evaluation.positives, first.evaluation.rows
     lines = [
-        f"{first.folds} tests; {first.evaluation.positives:,} of their "
-        f"{first.evaluation.rows:,} rows churned.",
+        f"Tests: {first.folds}. Churned: {positives:,} of {rows:,} rows.",
         "",
         f"| contender | {head} | seconds | cpu |",
         "|---|" + "---|" * (len(METRICS) + 2),

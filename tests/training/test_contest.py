@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from churnml.errors import TrainingError
+from churnml.errors import DataError, TrainingError
 from churnml.features.table import TrainingTable
 from churnml.labels import ColumnLabel, LabelSpec, SubscriptionLabel
 from churnml.training.contest import contest, incomparable, out_of_time, require_segments
@@ -94,6 +94,23 @@ def test_rows_that_only_their_number_names_are_not_known_again_in_another_file()
         "t.csv is not what the champion learned from, and without a column that names accounts, "
         "id under [label], its rows cannot be known again"
     )
+
+
+def test_a_champion_that_cannot_be_asked_is_a_gate_that_fails_and_no_error() -> None:
+    def lost(_rows: pa.Table) -> Any:
+        raise DataError("t.csv: needs column 'plan'.")
+
+    found = contest(table(MONTHS, 0.5), champion(MONTHS[1]), None, lost)
+    assert found.refused == "the champion cannot be asked: t.csv: needs column 'plan'."
+    assert (found.rows.num_rows, found.not_compared) == (0, 6)
+
+
+def test_rows_that_the_champion_has_no_answer_for_are_not_its_own() -> None:
+    def half(rows: pa.Table) -> Any:
+        return np.array([np.nan, np.nan, *[0.75] * (rows.num_rows - 2)])
+
+    found = contest(table(MONTHS, 0.5), champion(MONTHS[1]), None, half)
+    assert (found.by_bundle, found.by_tests, found.not_compared) == (2, 0, 4)
 
 
 def test_without_times_the_champion_is_asked_for_its_tests() -> None:

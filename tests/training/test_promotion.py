@@ -364,6 +364,6 @@ def test_a_champion_that_had_learned_nothing_later_answers_by_its_bundle(
     """Its features come of its own catalogue, and are those that the training table has."""
     frame = trained.prepared.table.frame
     rows = frame.slice(frame.num_rows - 40, 40)
-    answers = asker(there, NAME, trained.bundle, silent)(rows)
+    answers = asker(there, trained.bundle, silent)(rows)
     expected = trained.bundle.model.score(rows).probability
     assert answers.tolist() == expected.tolist()

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from churnml.actions.account_tiers import AccountTiers
-from churnml.errors import TrainingError, nearest
+from churnml.errors import ChurnMLError, TrainingError, nearest
 from churnml.history.tables import ACCOUNT_ID
 from churnml.labels import ColumnLabel
 from churnml.training.encoding import FeatureKind, kind_of
@@ -158,6 +158,12 @@ def contest(
         Gives the probabilities of the champion's bundle for some of the rows.
     refused : str
         Why the two cannot be compared at all, if so; see `incomparable`.
+
+    Returns
+    -------
+    Contest
+        Refused as well where the champion cannot be asked: a gate then fails, and may be forced,
+        where an error would leave no way on.
     """
     if refused:
         return Contest(rows.slice(0, 0), 0, 0, rows.num_rows, refused)
@@ -165,14 +171,18 @@ def contest(
     unanswered = _before(rows, champion)
     if unanswered.any():
         places = np.flatnonzero(unanswered)
-        chance[places] = answer(rows.take(pa.array(places)))
+        try:
+            chance[places] = answer(rows.take(pa.array(places)))
+        except ChurnMLError as error:
+            why = f"the champion cannot be asked: {error}"
+            return Contest(rows.slice(0, 0), 0, 0, rows.num_rows, why)
     there = np.isfinite(chance)
     compared = rows.append_column("champion", pa.array(chance)).filter(pa.array(there))
     label = compared["label"].to_numpy()
     both = 0 < int(label.sum()) < label.size
     return Contest(
         rows=compared,
-        by_bundle=int(unanswered.sum()),
+        by_bundle=int((there & unanswered).sum()),
         by_tests=int((there & ~unanswered).sum()),
         not_compared=int((~there).sum()),
         refused=""

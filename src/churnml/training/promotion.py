@@ -140,8 +140,6 @@ def judged(
         If there is no such recipe.
     BundleError
         If there is no such challenger, or its bundle is damaged.
-    DataError
-        If a champion has to be asked anew, and what it was to be asked about has changed.
     """
     recipe = project.recipe(name)
     spec = recipe.gates
@@ -341,7 +339,7 @@ def _rows(project: Project, version: Version) -> pa.Table | None:
 
 
 def _audited(project: Project, name: str, challenger: Version, progress: Progress) -> Audit | None:
-    """Audit the table that a challenger learned from; none where another has taken its place."""
+    """Audit the table that a challenger learned from; none where that is not to be had any more."""
     recipe = project.recipe(name)
     try:
         table = (
@@ -379,7 +377,7 @@ def _contest(
         rows,
         holder,
         None if kept is None else _rows(project, kept),
-        asker(project, name, holder, progress),
+        asker(project, holder, progress),
         refused=incomparable(holder.manifest, own),
     )
 

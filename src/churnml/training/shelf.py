@@ -86,10 +86,8 @@ def champion_bundle(project: Project, name: str) -> Bundle | None:
 
     Parameters
     ----------
-    project : Project
-        The project.
-    name : str
-        The recipe.
+    project, name
+        As for `choose`.
 
     Raises
     ------
@@ -112,10 +110,8 @@ def latest_bundle(project: Project, name: str) -> Bundle:
 
     Parameters
     ----------
-    project : Project
-        The project.
-    name : str
-        The recipe.
+    project, name
+        As for `choose`.
 
     Raises
     ------
