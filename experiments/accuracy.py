@@ -5,13 +5,15 @@
 
 `--peers` names a Python that has pandas, openpyxl, scikit-learn, lightgbm, catboost and
 autogluon.tabular; everything but churnml runs in it. What was learned before is kept in FOLDER and
-not learned again, so that the study, which takes hours, may be stopped. Writes accuracy.md from
-whatever is there.
+not learned again, so that the study, which takes hours, may be stopped. The peers' answers are kept
+in accuracy_peers.parquet as well, and taken up again as long as the tasks are what they were.
+Writes accuracy.md from whatever is there.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -27,6 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from accuracy_tasks import FLAT, HISTORY, TASKS  # type: ignore[import-not-found]
 
 from churnml import ChurnClassifier
@@ -38,6 +41,7 @@ from churnml.training.recipes import CalibrationSpec, ModelSpec, Recipe
 from churnml.training.tuning import tune
 
 HERE = Path(__file__).resolve().parent
+KEPT = HERE / "accuracy_peers.parquet"
 PEERS = ("lightgbm", "catboost", "logistic", "autogluon")
 METRICS = {
     "auc": "AUC",
@@ -66,6 +70,13 @@ class Task:
         """Read one."""
         content = json.loads((folder / "task.json").read_text())
         return cls(folder, pd.read_parquet(folder / "frame.parquet"), content)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of rows and folds: answers to another task are no answers to this one."""
+        digest = hashlib.sha256(json.dumps(self.content["folds"]).encode())
+        digest.update(pd.util.hash_pandas_object(self.frame, index=False).to_numpy().tobytes())
+        return digest.hexdigest()
 
 
 def default(task: Task, learn: Rows, test: Rows, _: int) -> Floats:
@@ -132,6 +143,7 @@ def learn_all(work: Path, tasks: list[str], contenders: list[str], given: Any) -
             script = [python, str(HERE / "accuracy_tasks.py"), str(work / "tasks"), name]
             subprocess.run(script, check=True)
         task = Task.read(folder)
+        restore(work, task)
         for contender in contenders:
             for fold, part in enumerate(task.content["folds"]):
                 out = work / "said" / contender / f"{name}.{fold}.npy"
@@ -143,6 +155,41 @@ def learn_all(work: Path, tasks: list[str], contenders: list[str], given: Any) -
                     subprocess.run([*peer, str(folder), str(fold), str(out)], check=True)
                 else:
                     _ours(contender, task, part, out, given.trials)
+
+
+def restore(work: Path, task: Task) -> None:
+    """Lay out the answers of peers that were kept for this very task."""
+    if not KEPT.is_file():
+        return
+    chosen = [("task", "=", task.folder.name), ("fingerprint", "=", task.fingerprint)]
+    for row in pq.read_table(KEPT, filters=chosen).to_pylist():
+        out = work / "said" / row["contender"] / f"{row['task']}.{row['fold']}.npy"
+        if not out.with_suffix(".json").is_file():
+            out.parent.mkdir(parents=True, exist_ok=True)
+            np.save(out, np.array(row["said"], dtype=np.float32))
+            told = {"seconds": row["seconds"], "cpu_share": row["cpu_share"]}
+            out.with_suffix(".json").write_text(json.dumps(told))
+
+
+def keep(work: Path, tasks: list[str]) -> None:
+    """Keep the answers of peers, which took hours."""
+    rows = []
+    for task in (Task.read(work / "tasks" / name) for name in tasks):
+        for contender in PEERS:
+            for fold in range(len(task.content["folds"])):
+                said = work / "said" / contender / f"{task.folder.name}.{fold}.npy"
+                if said.with_suffix(".json").is_file():
+                    rows.append(
+                        {
+                            "task": task.folder.name,
+                            "fingerprint": task.fingerprint,
+                            "contender": contender,
+                            "fold": fold,
+                            **json.loads(said.with_suffix(".json").read_text()),
+                            "said": np.load(said),
+                        }
+                    )
+    pq.write_table(pa.Table.from_pylist(rows), KEPT, compression="zstd")
 
 
 def _ours(contender: str, task: Task, part: dict[str, Any], out: Path, trials: int) -> None:
@@ -161,43 +208,56 @@ class Result:
     """What a contender was worth on a task."""
 
     evaluation: Evaluation
+    folds: str
     seconds: float
-    cpu_share: float
+    cpu_share: float | None
     oracle: Interval | None
 
 
 def results(work: Path, tasks: list[str], contenders: list[str]) -> dict[str, dict[str, Result]]:
-    """Measure what is there whole: by task, then by contender."""
+    """Measure by task, then by contender, on the folds that all of a task's contenders learned."""
     found: dict[str, dict[str, Result]] = {}
     for name in tasks:
         if not (work / "tasks" / name / "task.json").is_file():
             continue
         task = Task.read(work / "tasks" / name)
-        for contender in contenders:
-            files = [
-                work / "said" / contender / f"{name}.{fold}.npy"
+        files = {
+            contender: {
+                fold: file
                 for fold in range(len(task.content["folds"]))
-            ]
-            if all(file.with_suffix(".json").is_file() for file in files):
-                found.setdefault(name, {})[contender] = _measured(task, files)
+                if (file := work / "said" / contender / f"{name}.{fold}.npy")
+                .with_suffix(".json")
+                .is_file()
+            }
+            for contender in contenders
+        }
+        there = {contender: answers for contender, answers in files.items() if answers}
+        folds = sorted(set.intersection(*map(set, there.values()))) if there else []
+        if folds:
+            found[name] = {
+                contender: _measured(task, folds, [answers[fold] for fold in folds])
+                for contender, answers in there.items()
+            }
     return found
 
 
-def _measured(task: Task, files: list[Path]) -> Result:
-    rows = np.concatenate([part["test"] for part in task.content["folds"]])
+def _measured(task: Task, folds: list[int], files: list[Path]) -> Result:
+    rows = np.concatenate([task.content["folds"][fold]["test"] for fold in folds])
     said = np.concatenate([np.load(file) for file in files]).astype(np.float64)
     frame = task.frame.iloc[rows]
     label = frame["_label"].to_numpy()
     accounts = frame["_account"].to_numpy(dtype=object)
     told = [json.loads(file.with_suffix(".json").read_text()) for file in files]
+    shares = [item["cpu_share"] for item in told if item["cpu_share"] is not None]
     oracle = None
     if "_truth" in frame.columns:
         truth = frame["_truth"].to_numpy()
         oracle = evaluate(label, truth, accounts, metrics=["auc"]).metrics["auc"]
     return Result(
         evaluation=evaluate(label, said, accounts, metrics=list(METRICS)),
+        folds=f"{len(folds)} of {len(task.content['folds'])}",
         seconds=float(np.mean([item["seconds"] for item in told])),
-        cpu_share=float(np.mean([item["cpu_share"] for item in told])),
+        cpu_share=float(np.mean(shares)) if shares else None,
         oracle=oracle,
     )
 
@@ -212,7 +272,8 @@ def page(found: dict[str, dict[str, Result]], command: str) -> str:
         "300 s a fold)? Every contender learns the same rows: five stratified folds of flat",
         "tables; of histories, the rows whose labels were known at the test's cutoff. Figures are",
         "over all test rows together; intervals (95 %) resample accounts. Seconds are a fold's, on",
-        "two cores; `cpu` is the share of them that the contender used.",
+        "two cores; `cpu` is the share of them that the contender used (of AutoGluon's, whose",
+        "workers are no children of its process, it is not known).",
         "",
         f"Command: `{command}`",
         "",
@@ -226,15 +287,17 @@ def page(found: dict[str, dict[str, Result]], command: str) -> str:
 def _shown(by_contender: dict[str, Result]) -> list[str]:
     first = next(iter(by_contender.values()))
     head = " | ".join(METRICS.values())
+    positives, rows = first.evaluation.positives, first.evaluation.rows
     lines = [
-        f"{first.evaluation.rows:,} rows tested, {first.evaluation.positives:,} churned.",
+        f"Tests: {first.folds}. Churned: {positives:,} of {rows:,} rows.",
         "",
         f"| contender | {head} | seconds | cpu |",
         "|---|" + "---|" * (len(METRICS) + 2),
     ]
     for contender, item in by_contender.items():
         figures = " | ".join(_interval(item.evaluation.metrics[name]) for name in METRICS)
-        lines.append(f"| {contender} | {figures} | {item.seconds:.1f} | {item.cpu_share:.0%} |")
+        share = "–" if item.cpu_share is None else f"{item.cpu_share:.0%}"
+        lines.append(f"| {contender} | {figures} | {item.seconds:.1f} | {share} |")
     if first.oracle is not None:
         lines += ["", f"The oracle's own AUC on these rows: {_interval(first.oracle)}."]
     return lines
@@ -295,6 +358,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=60)
     given = parser.parse_args()
     learn_all(given.work, given.tasks, given.contenders, given)
+    keep(given.work, [n for n in TASKS if (given.work / "tasks" / n / "task.json").is_file()])
     found = results(given.work, list(TASKS), [*OURS, *PEERS])
     target = HERE / "accuracy.md"
     old = target.read_text() if target.is_file() else ""

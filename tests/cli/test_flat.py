@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import random
 import shutil
@@ -100,6 +101,50 @@ def test_a_flat_table_goes_the_whole_way(run: Call, made: Callable[..., Path]) -
     assert "plan is flex" in scored[1]
     tiers = pq.read_table(folder / "var" / "scores" / "left.parquet")["tier"].to_pylist()
     assert len(set(tiers)) >= 3
+
+
+def test_a_column_of_dates_goes_the_whole_way(run: Call, made: Callable[..., Path]) -> None:
+    import mlflow
+
+    start = dt.date(2024, 1, 1)
+    days = [start + dt.timedelta(days=10 * int(row[1])) for row in rows(600)]
+    body = [
+        [row[0], day.isoformat() if place % 9 else "", *row[2:]]
+        for place, (row, day) in enumerate(zip(rows(600), days, strict=True))
+    ]
+    folder = made(body, id="id")
+    trained = run("train", "-C", folder, "--json")
+    scored = run("score", "-C", folder, "--json", "--top", 600)
+
+    assert trained[0] == scored[0] == 0, trained[2] + scored[2]
+    said = {r["sentence"] for x in json.loads(scored[1])["riskiest"] for r in x["reasons"]}
+    assert {"months is 2024-01-11", "months is unknown"} <= said
+    run_id = json.loads(trained[1])["run"]
+    model = mlflow.pyfunc.load_model(str(folder / "var/mlruns" / run_id / "artifacts/model"))
+    assert len(model.predict(model.input_example)) == 3
+
+
+def test_calibration_within_segments_is_told(run: Call, made: Callable[..., Path]) -> None:
+    folder = made(rows(600), id="id")
+    recipe = folder / "training" / "left.toml"
+    text = recipe.read_text(encoding="utf-8")
+    recipe.write_text(f'{text}\n[calibration]\nsegments = ["plan", "months"]\n', encoding="utf-8")
+    status, out, err = run("train", "-C", folder)
+    assert status == 0, err
+    lines = out.splitlines()
+    first = next(n for n, line in enumerate(lines) if line.startswith("held out, by plan"))
+    plan = [line.split() for line in lines[first + 1 : first + 5]]
+    assert [row[0] for row in plan] == ["1", "2", "flex", "(missing)"]
+    assert sum(int(row[1]) for row in plan) == 600
+    assert lines[first + 5].startswith("Scores are ")
+    assert "held out, by months" in out
+
+    document = json.loads(run("train", "-C", folder, "--json")[1])
+    assert [part["feature"] for part in document["segments"]] == ["plan", "months"]
+    manifest = json.loads((Path(document["folder"]) / "manifest.json").read_text(encoding="utf-8"))
+    assert document["segments"] == manifest["judgement"]["segments"]
+    told = document["segments"][0]["segments"]
+    assert [f"{part['pooled']:+.3f}" for part in told] == [row[4] for row in plan]
 
 
 def test_reasons_and_base_make_the_log_odds(run: Call, trained: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from textwrap import dedent
 
@@ -132,6 +133,9 @@ def test_contributions_must_match_features() -> None:
         (0.0, "ratio", "0"),
         (-0.0, "days", "0"),
         (-0.004, "share", "0%"),
+        (dt.date(2024, 1, 31), "", "2024-01-31"),
+        (dt.datetime(2024, 1, 31), "", "2024-01-31"),
+        (dt.datetime(2024, 1, 31, 18, 5), "", "2024-01-31 18:05"),
     ],
 )
 def test_values_are_written_as_people_read_them(value: float, unit: str, shown: str) -> None:

@@ -20,13 +20,14 @@ from churnml.features.table import Fingerprints, TrainingTable
 from churnml.history.asof import History
 from churnml.labels import ColumnLabel, Cutoffs, label_column
 from churnml.project import Project
-from churnml.serving.scorer import read_flat, score_flat, score_history
+from churnml.serving.scorer import score_flat, score_history
 from churnml.serving.scores import ScoreList
 from churnml.splits import Splits
 from churnml.training import bundle as bundles
 from churnml.training.bundle import Bundle
 from churnml.training.estimator import fit
 from churnml.training.recipes import ModelSpec, Recipe
+from churnml.training.suitability import read_flat
 from churnml.training.workflow import Trained
 
 CUTOFFS = (dt.datetime(2026, 1, 1), dt.datetime(2026, 3, 17, 5, 42, 17, 123456))

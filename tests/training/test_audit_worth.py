@@ -25,6 +25,7 @@ def rows(label: np.ndarray, account: np.ndarray | None = None) -> Rows:
         ([decimal.Decimal("1.5"), None], pa.decimal128(5, 2), [1, 0]),
         ([dt.date(2024, 1, 2), None, dt.date(2024, 1, 1)], pa.date32(), [2, 0, 1]),
         ([dt.datetime(2024, 1, 2), None], pa.timestamp("us", "UTC"), [1, 0]),
+        ([1_700_000_000_000_000_001, None, 5], pa.timestamp("ns"), [2, 0, 1]),
         ([dt.time(1), None, dt.time(0)], pa.time32("s"), [2, 0, 1]),
         ([None, None], pa.float64(), [0, 0]),
         ([None, None], pa.string(), [0, 0]),

@@ -186,13 +186,41 @@ def test_directions_bind(rows: pd.DataFrame, left: np.ndarray) -> None:
     assert (np.diff(bound.decision_function(steps)) >= 0).all()
     with pytest.raises(ValueError, match="monotone names 'tenur', which is no column of X"):
         quick(monotone={"tenur": 1}).fit(kept, left)
+    with pytest.raises(ValueError, match="monotone gives 'tenure' 2; expected 1, -1 or 0"):
+        quick(monotone={"tenure": 2}).fit(kept, left)
+    with pytest.raises(ValueError, match="'contract', a category, whose values have no order"):
+        quick(monotone={"contract": 1}).fit(rows[["tenure", "contract"]], left)
 
 
-def test_a_table_that_says_nothing_gives_the_base_rate(left: np.ndarray) -> None:
-    blank = pd.DataFrame({"empty": np.full(N, np.nan)})
-    with pytest.warns(ColumnWarning, match="holds no value"):
-        found = quick().fit(blank, left).predict_proba(blank)
+@pytest.mark.parametrize(
+    "column",
+    [np.full(N, np.nan), [f"c-{n:04}" for n in range(N)], np.arange(N), np.full(N, "same")],
+    ids=["empty", "names", "numbers of rows", "one value"],
+)
+def test_a_table_that_says_nothing_gives_the_base_rate(column: Any, left: np.ndarray) -> None:
+    # Sorted by outcome, so that a number of rows would tell it.
+    ordered, nothing = np.sort(left), pd.DataFrame({"x": column})
+    with pytest.warns(ColumnWarning, match="'x' is left out"):
+        model = quick().fit(nothing, ordered)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ColumnWarning)
+        found = model.predict_proba(nothing)
     assert found[:, 1] == pytest.approx(np.mean(left == "stayed"), abs=0.01)
+
+
+def test_numbers_beyond_all_integers_are_numbers() -> None:
+    huge = pd.DataFrame({"x": pd.Series([2**70 + n % 7 * 2**60 for n in range(N)], dtype=object)})
+    label = np.arange(N) % 7 > 3
+    model = quick().fit(huge, label)
+    assert model.columns_.categorical == ()
+    assert np.mean(model.predict(huge) == label) > 0.95
+
+
+@pytest.mark.parametrize("nobody", [None, np.nan, pd.NA, pd.NaT])
+def test_rows_of_nobody_are_no_group(rows: pd.DataFrame, left: np.ndarray, nobody: Any) -> None:
+    accounts = np.array([*range(N - 2), nobody, nobody], dtype=object)
+    with pytest.raises(ValueError, match="groups is missing in 2 of 400 rows"):
+        quick().fit(rows[["tenure"]], left, groups=accounts)
 
 
 def test_what_cannot_be_read_is_refused(left: np.ndarray) -> None:

@@ -96,8 +96,12 @@ def test_numbers_may_stand_in_text() -> None:
         pa.array([dt.date(1970, 1, 2), None, dt.date(2024, 1, 1)]),
         pa.array([dt.datetime(1970, 1, 2), None, dt.datetime(2024, 1, 1)], pa.timestamp("ns")),
         pa.array([86_400, None, 1_704_067_200], pa.timestamp("s", tz="Europe/Paris")),
+        pa.array([86_400 * 10**9 + 1, None, 1_704_067_200 * 10**9 + 999], pa.timestamp("ns")),
+        pa.array(
+            [86_400 * 10**9 + 1, None, 1_704_067_200 * 10**9], pa.timestamp("ns", tz="UTC")
+        ).dictionary_encode(),
     ],
-    ids=["days", "instants", "with a zone"],
+    ids=["days", "instants", "with a zone", "below a microsecond", "as categories"],
 )
 def test_dates_are_days(moments: pa.Array) -> None:
     encoding = learn(since=moments)

@@ -119,6 +119,16 @@ def test_harm_to_one_segment_is_found_though_the_whole_gains() -> None:
     assert gates["segment account_tier starter"] is True
 
 
+def test_a_segment_that_was_named_after_the_training_is_not_passed_over() -> None:
+    table = rows(spread=3.0)
+    named = SPEC.model_copy(update={"segments": ("plan", "region")})
+    gates = {gate.name: gate for gate in judge(table, contest(table), named)}
+    assert gates["segment region"].passed is False
+    assert gates["segment region"].said.endswith("train again")
+    assert gates["segment plan pro"].passed is True
+    assert "segment plan" not in gates
+
+
 def test_what_cannot_be_compared_does_not_pass() -> None:
     table = rows()
     refused = replace(contest(table.slice(0, 0)), refused="nothing in common")

@@ -8,10 +8,11 @@ import pyarrow as pa
 import pytest
 
 from churnml.backtest.shift import Shift
+from churnml.errors import TrainingError
 from churnml.features.table import TrainingTable
 from churnml.splits import apart
 from churnml.training.hindcasts import Hindcast, held, hindcasts, learn
-from churnml.training.recipes import Recipe
+from churnml.training.recipes import CalibrationSpec, Recipe
 
 DAY = dt.timedelta(days=1)
 
@@ -90,3 +91,11 @@ def test_when_no_model_could_be_fitted_nobody_forecast(
     frame = table.frame.set_column(place, "label", pa.array(labels))
     found = hindcasts(replace(table, frame=frame), recipe, silent)
     assert 0 < len(found) < len(past)
+
+
+def test_a_recipe_that_does_not_fit_is_not_taken_for_want_of_churners(
+    table: TrainingTable, recipe: Recipe
+) -> None:
+    odd = recipe.model_copy(update={"calibration": CalibrationSpec(segments=("plam",))})
+    with pytest.raises(TrainingError, match=r"segments names 'plam', none of the features"):
+        hindcasts(table, odd, silent)

@@ -138,7 +138,9 @@ def test_a_better_challenger_takes_its_place_and_can_be_taken_back(
     )
     assert choose(there, NAME).bundle.id == first
     assert choose(there, NAME, "latest").bundle.id == second
-    assert choose(there, NAME, second[:6]).role == second[:12]
+    assert choose(there, NAME, second[:6]).role == choose(there, NAME, second).role == second[:12]
+    with pytest.raises(BundleError, match=f"{second[:12]} is {second}"):
+        choose(there, NAME, second[:12] + "zzzz")
     changes = read_changes(there.bundles / NAME)
     assert [(item.by, item.action, item.reason) for item in changes[1:]] == [
         ("ann", "promote", None),
@@ -220,6 +222,34 @@ def test_a_lost_bundle_is_brought_from_its_run(there: Project, register: Registe
         choose(there, NAME)
 
 
+def test_a_champion_that_was_lost_is_brought_back_to_be_compared(
+    there: Project, register: Register
+) -> None:
+    first = register(0.7, 2.0)
+    promote(there, NAME, progress=silent)
+    shutil.rmtree(there.bundles / NAME / first[:12])
+    register(0.8, 3.0)
+    assert "AUC" in {g.name: g.said for g in judged(there, NAME, progress=silent).gates}["better"]
+    assert champion_bundle(there, NAME) is not None
+
+
+def test_a_champion_that_is_lost_for_good_gives_way_to_force(
+    there: Project, register: Register
+) -> None:
+    first = register(0.7, 2.0)
+    promote(there, NAME, progress=silent)
+    (version,) = versions(there.tracking, MODEL)
+    shutil.rmtree(there.bundles / NAME / first[:12])
+    shutil.rmtree(there.var / "mlruns" / version.run)
+    second = register(0.8, 3.0)
+    gates = {gate.name: gate for gate in judged(there, NAME, progress=silent).gates}
+    assert gates["better"].passed is gates["segments"].passed is False
+    assert gates["better"].said.startswith("the champion cannot be asked: ")
+    assert promote(there, NAME, progress=silent).change is None
+    assert promote(there, NAME, force="it is lost", progress=silent).change is not None
+    assert choose(there, NAME).bundle.id == second
+
+
 def test_rows_that_were_lost_are_said(there: Project, register: Register) -> None:
     register(0.7, 2.0)
     (version,) = versions(there.tracking, MODEL)
@@ -242,6 +272,25 @@ def test_an_unknown_model_is_an_error(
         judged(there, NAME, wanted, progress=silent)
     with pytest.raises(ConfigError, match="no recipe 'churn'"):
         listed(there, "churn")
+
+
+def test_the_model_before_is_not_taken_for_the_latest(there: Project, register: Register) -> None:
+    """A training whose run could not be recorded leaves its bundle, and no version."""
+    first = register(0.7, 2.0)
+    (there.bundles / NAME / "latest").write_text("beefbeefbeef\n")
+    with pytest.raises(BundleError, match="made beefbeefbeef, which is not in the registry"):
+        judged(there, NAME, progress=silent)
+    assert judged(there, NAME, first[:12], progress=silent).challenger.bundle == first
+
+
+def test_who_decides_has_a_name(there: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    for act in (promote, rollback):
+        with pytest.raises(ConfigError, match=r"the login has no name\. Give one with --by"):
+            act(there, NAME, progress=silent)
 
 
 def test_nothing_trained_is_an_error(there: Project) -> None:
@@ -315,6 +364,6 @@ def test_a_champion_that_had_learned_nothing_later_answers_by_its_bundle(
     """Its features come of its own catalogue, and are those that the training table has."""
     frame = trained.prepared.table.frame
     rows = frame.slice(frame.num_rows - 40, 40)
-    answers = asker(there, NAME, trained.bundle, silent)(rows)
+    answers = asker(there, trained.bundle, silent)(rows)
     expected = trained.bundle.model.score(rows).probability
     assert answers.tolist() == expected.tolist()

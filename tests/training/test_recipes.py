@@ -60,7 +60,7 @@ def test_every_part_is_read(tmp_path: Path) -> None:
     assert recipe.splits.test_cutoffs == 5
     ours = Shape(name="ours", learning_rate=1.0, num_leaves=7)
     assert recipe.model == ModelSpec(shapes=("small", "huge"), own_shapes=(ours,), most_shapes=2)
-    assert recipe.model.candidates() == (SHAPES["small"], SHAPES["huge"], ours)
+    assert recipe.model.ladder == (SHAPES["small"], SHAPES["huge"])
     assert recipe.calibration.method == "none"
 
 

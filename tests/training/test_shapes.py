@@ -33,9 +33,9 @@ def test_a_shape_is_copied_into_a_mix_by_name_alone() -> None:
     ours = Shape(name="ours", num_leaves=3)
     spec = ModelSpec(shapes=("small", "huge", "tiny"), own_shapes=(ours,), folds=7)
     kept = spec.only({"huge": 0.5, "ours": 0.5})
-    assert kept.candidates() == (SHAPES["huge"], ours)
+    assert (kept.ladder, kept.own_shapes) == ((SHAPES["huge"],), (ours,))
     assert (kept.folds, kept.most_shapes) == (7, 3)
-    assert spec.only(["tiny", "small"]).candidates() == (SHAPES["small"], SHAPES["tiny"])
+    assert spec.only(["tiny", "small"]).ladder == (SHAPES["small"], SHAPES["tiny"])
     assert spec.only(["tiny"]).own_shapes == ()
 
 

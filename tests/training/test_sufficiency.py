@@ -12,7 +12,7 @@ import pytest
 from churnml.errors import TrainingError
 from churnml.features.table import TrainingTable
 from churnml.labels import ColumnLabel
-from churnml.splits import split
+from churnml.splits import Splits, split
 from churnml.training.recipes import Recipe
 from churnml.training.sufficiency import (
     Sufficiency,
@@ -90,6 +90,8 @@ def test_it_is_told_in_two_or_three_lines(found: Sufficiency) -> None:
     assert [len(found.lines), len(few.lines)] == [2, 3]
     assert found.lines[0].startswith(f"{found.churned} of 120 accounts churned (")
     assert f"± {found.half_width:.3f}" in found.lines[1]
+    nobody = replace(found, tested=0, half_width=math.nan)
+    assert nobody.lines[1].endswith(" and 0 test: no AUC can be told of that.")
 
 
 def test_enough_is_not_refused(found: Sufficiency, recipe: Recipe) -> None:
@@ -113,13 +115,20 @@ def test_too_little_is_refused_with_what_is_there_and_what_would_help(
 
 @pytest.mark.parametrize(
     ("taught", "tested", "remedy"),
-    [(20, 50, "lower test_cutoffs"), (50, 5, "raise test_cutoffs")],
+    [(20, 50, "a shorter horizon than 30 days"), (50, 5, "raise test_cutoffs")],
 )
 def test_the_remedy_fits_the_want(
     found: Sufficiency, recipe: Recipe, taught: int, tested: int, remedy: str
 ) -> None:
     with pytest.raises(TrainingError, match=remedy):
         require(replace(found, taught=taught, tested=tested), SufficiencySpec(), recipe.label)
+
+
+def test_fewer_tests_leave_the_last_one_no_more_to_learn_from(
+    table: TrainingTable, recipe: Recipe, found: Sufficiency
+) -> None:
+    one = split(table.frame, Splits(test_cutoffs=1), recipe.label, recipe.cutoffs)
+    assert assess(table, one).taught == found.taught
 
 
 def test_a_flat_table_is_asked_for_accounts(found: Sufficiency) -> None:

@@ -121,6 +121,15 @@ def test_more_parameters_than_one_call_takes(database: Path) -> None:
     assert len(found["long"]) == 6000
 
 
+def test_a_parameter_is_kept_whatever_its_feature_is_called(database: Path) -> None:
+    least = {"Monthly charges (€/$)": 1.0, "n" * 300: 2.0}
+    run = log(database, "churn", replace(ENTRY, parameters={"thin": {"least": least}}))
+    assert open_store(database).get_run(run.id).data.params == {
+        "thin.least.Monthly charges -----": "1.0",
+        "thin.least." + "n" * 239: "2.0",
+    }
+
+
 def test_telemetry_is_off_in_a_fresh_process(database: Path) -> None:
     """It is settled when mlflow is first imported, so no import of it may come before that."""
     code = (
@@ -157,10 +166,12 @@ def entry(folder: Path, bundle: str) -> Entry:
         "c": FeatureKind.CATEGORY,
         "never told": FeatureKind.CATEGORY,
         "never true or false": FeatureKind.BOOLEAN,
+        "d": FeatureKind.DATE,
+        "never dated": FeatureKind.DATE,
     }
     example: list[dict[str, float | bool | str | None]] = [
-        {"n": 1.5, "b": True, "c": "x"},
-        {"n": None, "b": None, "c": None},
+        {"n": 1.5, "b": True, "c": "x", "d": "2024-01-31T00:00:00"},
+        {"n": None, "b": None, "c": None, "d": None},
     ]
     model = Model("acme.churn", made(folder, bundle), kinds, example)
     return replace(ENTRY, tags={"bundle": bundle}, model=model)
@@ -179,6 +190,16 @@ def test_models_are_registered_as_challengers(database: Path, tmp_path: Path) ->
     assert latest.at.tzinfo is None
     set_alias(database, "acme.churn", "champion", 1)
     assert versions(database, "acme.churn")[1].aliases == ("champion",)
+
+
+def test_versions_that_others_registered_are_left_out(database: Path, tmp_path: Path) -> None:
+    mine = log(database, "churn", entry(tmp_path, "aa"))
+    other = log(database, "churn", replace(ENTRY, tags={}))
+    client = open_store(database)
+    client.create_model_version("acme.churn", str(tmp_path))
+    client.create_model_version("acme.churn", str(tmp_path), other.id)
+    client.create_model_version("acme.churn", str(tmp_path), "0" * 32)
+    assert [(item.number, item.run) for item in versions(database, "acme.churn")] == [(1, mine.id)]
 
 
 def test_a_model_is_kept_without_anything_that_runs(database: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, ProjectFolder, open_project, recipe_name
+from churnml.cli.options import AsJson, ProjectFolder, begun
 
 if TYPE_CHECKING:
     from churnml.backtest.metrics import Interval
@@ -30,19 +30,17 @@ def audit(
 
     Exits with 1 where a leak is found; what is merely suspicious is for a person to judge.
     """
-    there = open_project(project)
-    name = recipe_name(there, recipe)
-    with console.progress() as bar:
-        bar.start("loading")
-        from churnml.training.audit import audit as run
+    with begun(project, recipe) as run:
+        from churnml.training import audit as audits
         from churnml.training.tables import prepare
 
-        wanted = there.recipe(name)
-        found = run(prepare(there, wanted, bar.share).table, wanted, bar.share)
+        wanted = run.project.recipe(run.recipe)
+        table = prepare(run.project, wanted, run.bar.share).table
+        found = audits.audit(table, wanted, run.bar.share)
     if as_json:
-        console.emit({"recipe": name, **found.document()})
+        console.emit({"recipe": run.recipe, **found.document()})
     else:
-        _show(found, name)
+        _show(found, run.recipe)
     raise typer.Exit(0 if found.clean else 1)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, ProjectFolder, open_project, recipe_name
+from churnml.cli.options import AsJson, ProjectFolder, begun
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,25 +28,23 @@ def forecast(
     as_json: AsJson = False,
 ) -> None:
     """Forecast the coming quarter's churn, in accounts and revenue, with intervals."""
-    there = open_project(project)
-    name = recipe_name(there, recipe)
-    with console.progress() as bar:
-        bar.start("loading")
+    with begun(project, recipe) as run:
         from churnml.serving.forecasts import outlook, require_history
         from churnml.training.shelf import choose
         from churnml.training.tables import open_history, require_unchanged
 
-        require_history(there.recipe(name))
-        bundle = choose(there, name).bundle
-        history = open_history(there, bar.share)
-        found = outlook(there, there.recipe(name), bundle, history, bar.share)
-        require_unchanged(there, history)
+        wanted = run.project.recipe(run.recipe)
+        require_history(wanted)
+        bundle = choose(run.project, run.recipe).bundle
+        history = open_history(run.project, run.bar.share)
+        found = outlook(run.project, wanted, bundle, history, run.bar.share)
+        require_unchanged(run.project, history)
     for warning in _warnings(found):
         console.warn(warning)
     if as_json:
         console.emit(_document(found))
         return
-    _show(found, name)
+    _show(found, run.recipe)
 
 
 def _warnings(found: Outlook) -> Iterator[str]:

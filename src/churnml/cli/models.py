@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, ProjectFolder, open_project, recipe_name
+from churnml.cli.options import AsJson, ProjectFolder, begun
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,13 +44,11 @@ def list_models(
     recipe: RecipeName = None, *, project: ProjectFolder = Path(), as_json: AsJson = False
 ) -> None:
     """Show every model of a recipe, the latest first, and which one is in charge."""
-    there = open_project(project)
-    name = recipe_name(there, recipe)
-    with console.progress() as bar:
-        bar.start("loading")
+    with begun(project, recipe) as run:
         from churnml.training.promotion import listed
 
-        found, champion = listed(there, name)
+        found, champion = listed(run.project, run.recipe)
+    name = run.recipe
     if as_json:
         models = [_listed(item, champion, latest=item is found[0]) for item in found]
         console.emit({"recipe": name, "champion": champion, "models": models})
@@ -98,13 +96,12 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare a challenger with the champion on the same rows; exits with 1 where a gate fails."""
-    there = open_project(project)
-    name = recipe_name(there, recipe)
-    with console.progress() as bar:
-        bar.start("loading")
+    with begun(project, recipe) as run:
         from churnml.training.promotion import judged
 
-        verdict = judged(there, name, model, rule=_rule(not_worse), progress=bar.share)
+        verdict = judged(
+            run.project, run.recipe, model, rule=_rule(not_worse), progress=run.bar.share
+        )
     if as_json:
         console.emit(_judged(verdict))
     else:
@@ -128,23 +125,20 @@ def promote(
     as_json: AsJson = False,
 ) -> None:
     """Put a model in charge if every gate lets it through; exits with 1 where one does not."""
-    there = open_project(project)
-    name = recipe_name(there, recipe)
-    with console.progress() as bar:
-        bar.start("loading")
-        from churnml.training.promotion import promote as run
+    with begun(project, recipe) as run:
+        from churnml.training import promotion
 
-        done = run(
-            there,
-            name,
+        done = promotion.promote(
+            run.project,
+            run.recipe,
             model,
             by=by,
             force=force,
             reason=reason,
             rule=_rule(not_worse),
-            progress=bar.share,
+            progress=run.bar.share,
         )
-    _told(done, name, as_json=as_json)
+    _told(done, run.recipe, as_json=as_json)
     raise typer.Exit(0 if done.change is not None else 1)
 
 
@@ -158,14 +152,13 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Put the champion before this one in charge again; no gate is asked."""
-    there = open_project(project)
-    name = recipe_name(there, recipe)
-    with console.progress() as bar:
-        bar.start("loading")
-        from churnml.training.promotion import rollback as run
+    with begun(project, recipe) as run:
+        from churnml.training import promotion
 
-        done = run(there, name, by=by, reason=reason, progress=bar.share)
-    _told(done, name, as_json=as_json)
+        done = promotion.rollback(
+            run.project, run.recipe, by=by, reason=reason, progress=run.bar.share
+        )
+    _told(done, run.recipe, as_json=as_json)
 
 
 def _rule(not_worse: bool) -> Literal["not_worse"] | None:

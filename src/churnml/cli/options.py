@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from churnml.cli import console
 
 if TYPE_CHECKING:
     from churnml.project import Project
@@ -24,6 +29,50 @@ AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document instead, for a machine to read."),
 ]
+
+
+@dataclass(frozen=True, eq=False)
+class Begun:
+    """A command about a recipe, on its way.
+
+    Parameters
+    ----------
+    project : Project
+        The project that was named.
+    recipe : str
+        The recipe that is meant.
+    bar : Bar
+        Tells on stderr what is being done.
+    """
+
+    project: Project
+    recipe: str
+    bar: console.Bar
+
+
+@contextmanager
+def begun(folder: Path, recipe: str | None) -> Iterator[Begun]:
+    """Open the project, name the recipe, and show progress as long as the command takes.
+
+    What takes long to import is imported within, so that the wait is told.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the project.
+    recipe : str, optional
+        As it was given.
+
+    Raises
+    ------
+    ConfigError
+        If the project is at fault, or no recipe is plainly meant.
+    """
+    project = open_project(folder)
+    name = recipe_name(project, recipe)
+    with console.progress() as bar:
+        bar.start("loading")
+        yield Begun(project, name, bar)
 
 
 def open_project(folder: Path) -> Project:

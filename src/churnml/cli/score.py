@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, ProjectFolder, open_project, recipe_name
+from churnml.cli.options import AsJson, ProjectFolder, begun
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -58,15 +58,12 @@ def score(
 
     if output is not None and output.suffix not in {".parquet", ".csv"}:
         raise ConfigError(f"--output {output}: expected a name that ends in .parquet or .csv.")
-    there = open_project(project)
-    name = recipe_name(there, recipe)
-    with console.progress() as bar:
-        bar.start("loading")
+    with begun(project, recipe) as run:
         from churnml.training.shelf import choose
 
-        chosen = choose(there, name, model)
+        chosen = choose(run.project, run.recipe, model)
         bundle = chosen.bundle
-        found = _scores(there, bundle, as_of, table, bar)
+        found = _scores(run.project, bundle, as_of, table, run.bar)
     for item in found.stale:
         console.warn(str(item))
     if found.in_hindsight:
@@ -75,7 +72,7 @@ def score(
             "this cutoff: these scores are better than any that could have been had then. What a "
             "model of that time was worth is measured by `churnml train`."
         )
-    path = _write(found, output or _default(there, name, found))
+    path = _write(found, output or _default(run.project, run.recipe, found))
     if as_json:
         console.emit({**_document(found, path, top), "model": chosen.role})
         return
@@ -87,7 +84,8 @@ def _scores(
 ) -> ScoreList:
     from churnml.errors import ConfigError
     from churnml.labels import ColumnLabel
-    from churnml.serving.scorer import read_flat, score_flat, score_history
+    from churnml.serving.scorer import score_flat, score_history
+    from churnml.training.suitability import read_flat
     from churnml.training.tables import open_history, require_unchanged
 
     spec = bundle.manifest.label

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from churnml.cli import console
-from churnml.cli.options import AsJson, ProjectFolder, open_project, recipe_name
+from churnml.cli import calibration, console
+from churnml.cli.options import AsJson, ProjectFolder, begun
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -50,14 +50,11 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Build the training table, test on the latest cutoffs, fit the final model, write a bundle."""
-    there = open_project(project)
-    name = recipe_name(there, recipe)
-    with console.progress() as bar:
-        bar.start("loading")
-        from churnml.training.workflow import train as run
+    with begun(project, recipe) as run:
+        from churnml.training import workflow
 
         told = None if as_json else _foretell
-        trained = run(there, name, bar.share, told=told, trials=trials)
+        trained = workflow.train(run.project, run.recipe, run.bar.share, told=told, trials=trials)
     for item in trained.prepared.sheet.get("stale", ()):
         console.warn(item["said"])
     for column, why in trained.prepared.sheet.get("left_out", {}).items():
@@ -68,7 +65,7 @@ def train(
     if as_json:
         console.emit(_document(trained))
         return
-    _show(trained, name)
+    _show(trained, run.recipe)
 
 
 def _foretell(found: Sufficiency) -> None:
@@ -82,9 +79,12 @@ def _show(trained: Trained, name: str) -> None:
     for line in _rows(trained, name):
         out.print(line, soft_wrap=True)
     out.print(_figures(trained))
+    segments = trained.bundle.manifest.judgement.segments
     if len(tested.by_cutoff) > 1:
         out.print()
         out.print(_by_cutoff(tested))
+    calibration.show(segments, out)
+    if segments or len(tested.by_cutoff) > 1:
         out.print()
     if any(parted.purged for parted in tested.splits):
         purged = ", ".join(f"{parted.purged:,}" for parted in tested.splits)
@@ -215,6 +215,9 @@ def _document(trained: Trained) -> dict[str, Any]:
         "unseen": _evaluation(tested.unseen_evaluation) if tested.unseen_evaluation else None,
         "by_cutoff": [_at(item) for item in tested.by_cutoff],
         "baseline": None,
+        "segments": [
+            part.model_dump(mode="json") for part in trained.bundle.manifest.judgement.segments
+        ],
         "sheet": dict(trained.prepared.sheet),
     }
     if tested.baseline is not None:

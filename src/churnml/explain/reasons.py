@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import string
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from churnml.features.catalogue import Catalogue, Feature
 
 UNKNOWN = "unknown"
-Value = float | bool | str | None
+Value = float | bool | str | dt.date | dt.datetime | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def reasons(
         Each feature's share of the calibrated log-odds, without the base.
     features : tuple of str
         Their names.
-    row : mapping of str to float, bool, str or None
+    row : mapping of str to float, bool, str, date, datetime or None
         The account's values.
     catalogue : Catalogue, optional
         Families and sentences; without one, each column stands for itself.
@@ -128,7 +129,7 @@ def sentence_of(feature: Feature, row: Mapping[str, Value], catalogue: Catalogue
     ----------
     feature : Feature
         What to tell.
-    row : mapping of str to float, bool, str or None
+    row : mapping of str to float, bool, str, date, datetime or None
         The account's values; None where one is not known.
     catalogue : Catalogue
         The units of other features that the sentence names.
@@ -158,7 +159,7 @@ def show(value: Value, unit: str) -> str:
 
     Parameters
     ----------
-    value : float, bool, str or None
+    value : float, bool, str, date, datetime or None
         The value.
     unit : str
         Its unit: shares become per cent, large numbers are grouped, small ones keep a decimal,
@@ -170,6 +171,8 @@ def show(value: Value, unit: str) -> str:
         return value
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dt.date):
+        return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
     if unit == "share":
         return f"{value:z.0%}"
     if abs(value) >= 1e15 or 0 < abs(value) < 0.005:

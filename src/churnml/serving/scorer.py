@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,7 @@ from churnml.labels import ColumnLabel, asked, population
 from churnml.serving.scores import Scored, ScoreList
 from churnml.training.bundle import Bundle
 from churnml.training.suitability import suited
-from churnml.training.tables import plain, stale_tables
+from churnml.training.tables import stale_tables
 
 # Rows explained at once: reasons cost many times what a probability costs.
 _BLOCK = 256
@@ -102,35 +101,6 @@ def score_history(
     rows = _Rows(accounts, [when] * len(accounts), people["arr"].to_pylist())
     scores = _scored(bundle, rows, features, catalogue, progress)
     return ScoreList(when, bundle, scores, not_asked, old)
-
-
-def read_flat(bundle: Bundle, path: Path) -> pa.Table:
-    """Read a flat table to score, with each column as the bundle knows it.
-
-    What a file's columns hold is inferred. A category whose values happen to look like numbers in
-    this file, or an identifier such as ``007``, is read as the text in it.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        Trained on such a table.
-    path : Path
-        CSV or Parquet.
-
-    Raises
-    ------
-    SourceError
-        If the file is missing or cannot be read.
-    """
-    spec = bundle.manifest.label
-    wanted = set(bundle.model.encoding.codes)
-    if isinstance(spec, ColumnLabel) and spec.id is not None:
-        wanted.add(spec.id)
-    rows = plain(flat.read(path))
-    text = [name for name in rows.column_names if name in wanted]
-    if all(pa.types.is_string(rows.schema.field(name).type) for name in text):
-        return rows
-    return plain(flat.read(path, text=text))
 
 
 def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreList:

@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d,
 
 from churnml.errors import TrainingError
 from churnml.training.columns import Columns
+from churnml.training.encoding import FeatureKind, kind_of
 from churnml.training.estimator import FittedModel, Scores, learn
 from churnml.training.recipes import CalibrationSpec, ModelSpec
 from churnml.training.shapes import SHAPES
@@ -149,16 +150,16 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         columns = Columns.choose(table, table.column_names)
         for name, why in columns.left_out.items():
             warnings.warn(f"column {name!r} is left out: it {why}.", ColumnWarning, stacklevel=2)
+        signs = self._signs(table, columns)
         if not columns.features:
-            # Nothing to go by: everyone gets the share of those who left.
-            columns = Columns((table.column_names[0],), (), columns.left_out)
+            table, columns = _blank(table, columns)
         self.fitted_: FittedModel = learn(
             table,
             label,
             accounts,
             features=columns.features,
             categorical=columns.categorical,
-            monotone=self._signs(table),
+            monotone=signs,
             spec=self._spec(),
             calibration=CalibrationSpec.model_validate({"method": self.calibration}),
         )
@@ -315,7 +316,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             )
         return codes.astype(np.float64)
 
-    def _signs(self, table: pa.Table) -> Mapping[str, int]:
+    def _signs(self, table: pa.Table, columns: Columns) -> Mapping[str, int]:
         signs = dict(self.monotone or {})
         unknown = sorted(set(signs) - set(table.column_names))
         if unknown:
@@ -323,6 +324,14 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"monotone names {unknown[0]!r}, which is no column of X: "
                 f"{', '.join(table.column_names[:8])}."
             )
+        for name, sign in signs.items():
+            if sign not in {-1, 0, 1}:
+                raise ValueError(f"monotone gives {name!r} {sign!r}; expected 1, -1 or 0.")
+            if sign and name in columns.categorical:
+                raise ValueError(
+                    f"monotone names {name!r}, a category, whose values have no order. Leave it "
+                    "out, or turn the column into numbers."
+                )
         return MappingProxyType(signs)
 
     def _spec(self) -> ModelSpec:
@@ -344,7 +353,17 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
 
 
+def _blank(table: pa.Table, columns: Columns) -> tuple[pa.Table, Columns]:
+    """Give a model a column without values: everyone then gets the share of those who left."""
+    name, held = table.column_names[0], table.schema.field(0).type
+    text = (name,) if kind_of(held) is FeatureKind.CATEGORY else ()
+    nothing = pa.table({name: pa.nulls(table.num_rows, held)})
+    return nothing, Columns((name,), text, columns.left_out)
+
+
 def _accounts(groups: Any, n_rows: int) -> npt.NDArray[np.object_]:
+    import pandas as pd
+
     if groups is None:
         return np.array([str(row) for row in range(n_rows)], dtype=object)
     accounts = np.asarray(groups)
@@ -352,6 +371,8 @@ def _accounts(groups: Any, n_rows: int) -> npt.NDArray[np.object_]:
         raise ValueError(
             f"groups has shape {accounts.shape}; expected one account a row ({n_rows},)."
         )
+    if nobody := int(pd.isna(accounts).sum()):
+        raise ValueError(f"groups is missing in {nobody} of {n_rows} rows; every row has one.")
     return np.array([str(name) for name in accounts], dtype=object)
 
 
@@ -381,7 +402,7 @@ def _plain_column(values: Any, name: str = "") -> pa.ChunkedArray:
     """Read a column as Arrow, its strings plain; of mixed values, text."""
     try:
         column = pa.chunked_array([pa.array(values, from_pandas=True)])
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
         if any(not isinstance(v, str | int | float | bool | np.generic | None) for v in values):
             raise TrainingError(
                 f"column {name!r} holds values that are neither numbers, text nor dates: {error}."

@@ -95,4 +95,5 @@ def _is_identifier(name: str, column: pa.ChunkedArray) -> bool:
     ends = pc.min_max(column).as_py()
     counts = ends["max"] - ends["min"] < 2 * len(column)
     words = name.casefold().replace("_", " ").replace("-", " ")
-    return counts or words.endswith(("id", "number", "key", "code")) or words == "index"
+    named = words.endswith(("id", "number", "key", "code")) and not words.endswith("paid")
+    return counts or named or words == "index"

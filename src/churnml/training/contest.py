@@ -15,8 +15,9 @@ import numpy as np
 import pyarrow as pa
 
 from churnml.actions.account_tiers import AccountTiers
-from churnml.errors import TrainingError, nearest
+from churnml.errors import ChurnMLError, TrainingError, nearest
 from churnml.history.tables import ACCOUNT_ID
+from churnml.labels import ColumnLabel
 from churnml.training.encoding import FeatureKind, kind_of
 from churnml.training.gates import SEGMENT, GatesSpec
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from churnml.features.table import TrainingTable
     from churnml.training.bundle import Bundle
+    from churnml.training.manifest import Manifest
     from churnml.training.testing import Tested
 
 Answer = Callable[[pa.Table], "NDArray[np.float64]"]
@@ -116,8 +118,31 @@ def out_of_time(tested: Tested, table: TrainingTable, spec: GatesSpec) -> pa.Tab
     return kept
 
 
+def incomparable(champion: Manifest, challenger: Manifest) -> str:
+    """Say why two models cannot be asked about the same rows; empty where they can.
+
+    Where no column names accounts, a row is known by its number alone. In a file that has changed
+    that may be somebody else, and whoever answers for others loses any contest.
+
+    Parameters
+    ----------
+    champion, challenger : Manifest
+        What their bundles say of themselves.
+    """
+    label = challenger.label
+    if label != champion.label:
+        return "the champion foresees something else: its recipe's [label] differs"
+    learned, learns = (x.training.fingerprints["data"] for x in (champion, challenger))
+    if isinstance(label, ColumnLabel) and label.id is None and learned != learns:
+        return (
+            f"{label.file} is not what the champion learned from, and without a column that names "
+            "accounts, id under [label], its rows cannot be known again"
+        )
+    return ""
+
+
 def contest(
-    rows: pa.Table, champion: Bundle, tests: pa.Table | None, answer: Answer, *, same_label: bool
+    rows: pa.Table, champion: Bundle, tests: pa.Table | None, answer: Answer, *, refused: str = ""
 ) -> Contest:
     """Put the champion beside the challenger.
 
@@ -131,24 +156,33 @@ def contest(
         The champion's out-of-time rows; None where its run is lost.
     answer : callable
         Gives the probabilities of the champion's bundle for some of the rows.
-    same_label : bool
-        Whether both foresee the same.
+    refused : str
+        Why the two cannot be compared at all, if so; see `incomparable`.
+
+    Returns
+    -------
+    Contest
+        Refused as well where the champion cannot be asked: a gate then fails, and may be forced,
+        where an error would leave no way on.
     """
-    if not same_label:
-        why = "the champion foresees something else: its recipe's [label] differs"
-        return Contest(rows.slice(0, 0), 0, 0, rows.num_rows, why)
+    if refused:
+        return Contest(rows.slice(0, 0), 0, 0, rows.num_rows, refused)
     chance = _tested(rows, tests)
     unanswered = _before(rows, champion)
     if unanswered.any():
         places = np.flatnonzero(unanswered)
-        chance[places] = answer(rows.take(pa.array(places)))
+        try:
+            chance[places] = answer(rows.take(pa.array(places)))
+        except ChurnMLError as error:
+            why = f"the champion cannot be asked: {error}"
+            return Contest(rows.slice(0, 0), 0, 0, rows.num_rows, why)
     there = np.isfinite(chance)
     compared = rows.append_column("champion", pa.array(chance)).filter(pa.array(there))
     label = compared["label"].to_numpy()
     both = 0 < int(label.sum()) < label.size
     return Contest(
         rows=compared,
-        by_bundle=int(unanswered.sum()),
+        by_bundle=int((there & unanswered).sum()),
         by_tests=int((there & ~unanswered).sum()),
         not_compared=int((~there).sum()),
         refused=""

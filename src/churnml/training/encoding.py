@@ -179,7 +179,7 @@ class Encoding:
             codes = pc.index_in(_text(column), value_set=pa.array(self.codes[name], pa.string()))
             return _floats(codes)
         if kind is FeatureKind.DATE:
-            return _days(column)
+            return days(column)
         values = _parsed(column, name, error) if found is FeatureKind.CATEGORY else _floats(column)
         if np.isinf(values).any():
             raise error(
@@ -261,10 +261,21 @@ def _parsed(column: pa.ChunkedArray, name: str, error: type[ChurnMLError]) -> Fl
     return _floats(numbers)
 
 
-def _days(column: pa.ChunkedArray) -> Floats:
-    """Days since 1970-01-01 UTC; trees only compare, so that the day they count from is nothing."""
-    instants = column.cast(pa.timestamp("us", tz=getattr(column.type, "tz", None)))
-    return _floats(instants.cast(pa.int64())) / 86_400e6
+def days(column: pa.ChunkedArray) -> Floats:
+    """Count days since 1970-01-01 UTC, to the microsecond; nan where there is no time.
+
+    Trees only compare, so that the day they count from is nothing.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray
+        Of `FeatureKind.DATE`.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    finer = pa.types.is_timestamp(column.type) and column.type.unit == "ns"
+    micros = pa.timestamp("us", tz=getattr(column.type, "tz", None))
+    return _floats(column.cast(micros, safe=not finer).cast(pa.int64())) / 86_400e6
 
 
 def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:

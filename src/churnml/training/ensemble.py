@@ -269,9 +269,9 @@ def grow(
     }
     booster = lgb.train(
         parameters,
-        problem.binned.subset(inside),
+        problem.binned.subset(inside.tolist()),
         num_boost_round=problem.max_rounds,
-        valid_sets=[problem.binned.subset(outside)],
+        valid_sets=[problem.binned.subset(outside.tolist())],
         callbacks=[lgb.early_stopping(problem.patience, verbose=False)],
     )
     text = booster.model_to_string(num_iteration=booster.best_iteration)

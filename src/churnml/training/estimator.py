@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.intp]
 
+LEAST_ACCOUNTS = 2  # of each outcome, to be dealt into folds
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -377,7 +379,7 @@ def _n_folds(accounts: npt.NDArray[np.object_], label: Floats, wanted: int) -> i
     """Take as many folds as give each of them rows of both outcomes."""
     churned, stayed = set(accounts[label == 1]), set(accounts[label == 0])
     possible = min(wanted, len(churned), len(stayed))
-    if possible < 2:
+    if possible < LEAST_ACCOUNTS:
         raise TrainingError(
             f"among the rows to learn from {_of_accounts(churned)} churned and "
             f"{_of_accounts(stayed)} did not; a model needs two accounts of each at least. Use "

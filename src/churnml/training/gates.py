@@ -207,6 +207,10 @@ def _segments(contest: Contest, spec: GatesSpec) -> Iterator[Gate]:
     So many questions would find harm by chance: their intervals are widened such that all of them
     together hold at the level asked for.
     """
+    for name in spec.segments:
+        if SEGMENT + name not in contest.rows.column_names:
+            said = "the recipe named this segment only after the training: train again"
+            yield Gate(f"segment {name}", False, said)
     large: list[tuple[str, pa.Table]] = []
     small: list[tuple[str, pa.Table]] = []
     for name, rows in _parted(contest.rows):

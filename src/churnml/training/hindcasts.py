@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 
 from churnml.backtest.forecast import ALL, Forecast, forecast
 from churnml.backtest.shift import Matured, Shift
-from churnml.errors import TrainingError
-from churnml.splits import apart
-from churnml.training.estimator import fit
+from churnml.history.tables import ACCOUNT_ID
+from churnml.splits import Rows, apart
+from churnml.training.estimator import LEAST_ACCOUNTS, fit
 
 if TYPE_CHECKING:
     from churnml.features.table import TrainingTable
@@ -90,15 +90,19 @@ def hindcasts(table: TrainingTable, recipe: Recipe, progress: Progress) -> tuple
     tuple of Hindcast
         The earliest first. A time at which no model could be fitted, for want of churners, is
         left out: nobody could have forecast then.
+
+    Raises
+    ------
+    TrainingError
+        If a model cannot be fitted for another reason, such as a feature that is not there.
     """
     parted = apart(table.frame, recipe.label, recipe.cutoffs, MOST)
     found, spec = [], recipe.model
     for number, part in enumerate(parted):
         progress("past forecasts", number / len(parted))
-        try:
-            fitted = fit(table, part.learn, spec, recipe.calibration)
-        except TrainingError:
+        if not _teaches(table, part.learn):
             continue
+        fitted = fit(table, part.learn, spec, recipe.calibration)
         # What the earliest rows chose, none of the later ones need try again.
         spec, model = spec.only(fitted.ensemble.weights), fitted.model
         rows = table.frame.take(pa.array(part.test))
@@ -113,6 +117,14 @@ def hindcasts(table: TrainingTable, recipe: Recipe, progress: Progress) -> tuple
             )
         )
     return tuple(found)
+
+
+def _teaches(table: TrainingTable, rows: Rows) -> bool:
+    """Whether two accounts left and two did not, which is what a model takes at least."""
+    frame = table.frame.take(pa.array(rows))
+    accounts = np.asarray(frame[ACCOUNT_ID].to_pylist(), dtype=object)
+    left = np.asarray(frame["label"]) == 1
+    return min(np.unique(accounts[left]).size, np.unique(accounts[~left]).size) >= LEAST_ACCOUNTS
 
 
 def learn(past: Sequence[Hindcast], at: dt.datetime) -> Shift:

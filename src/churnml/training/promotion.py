@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churnml.errors import BundleError, ConfigError, DataError, TrainingError
+from churnml.errors import BundleError, ChurnMLError, ConfigError, TrainingError
 from churnml.features.table import read_table
 from churnml.history.store import workplace
 from churnml.labels import ColumnLabel
@@ -27,7 +27,7 @@ from churnml.training.answers import asker
 from churnml.training.audit import Audit, audit
 from churnml.training.bundle import Bundle
 from churnml.training.champions import Change, GateRecord, append, previous, read_changes, standing
-from churnml.training.contest import Contest, contest
+from churnml.training.contest import Contest, contest, incomparable
 from churnml.training.gates import Gate, GatesSpec, judge, leakage
 from churnml.training.record import model_name
 from churnml.training.shelf import CHAMPION, ID_DIGITS, LATEST, choose, load
@@ -139,16 +139,14 @@ def judged(
     ConfigError
         If there is no such recipe.
     BundleError
-        If there is no such challenger, or a bundle is damaged.
-    DataError
-        If a champion has to be asked anew, and what it was to be asked about has changed.
+        If there is no such challenger, or its bundle is damaged.
     """
     recipe = project.recipe(name)
     spec = recipe.gates
     if rule is not None:
         spec = GatesSpec(**{**spec.model_dump(), "rule": rule})
     there, champion = listed(project, name)
-    challenger = _version(there, name, wanted)
+    challenger = _version(project, there, name, wanted)
     rows = _rows(project, challenger)
     if rows is None:
         raise BundleError(
@@ -158,7 +156,7 @@ def judged(
         )
     found, alone = None, {"alone": "it is the champion itself"} if champion is not None else {}
     if champion is not None and champion != challenger.bundle:
-        found = _contest(project, name, rows, challenger, there, progress)
+        found = _contest(project, name, rows, challenger, champion, there, progress)
     progress("gates", 0.0)
     gates = (
         *judge(rows, found, spec, **alone),
@@ -200,12 +198,13 @@ def promote(
     Raises
     ------
     ConfigError
-        If there is no such recipe, or the journal cannot be written.
+        If there is no such recipe, the journal cannot be written, or nobody says who decides.
     BundleError
         If it is champion already, or as `judged`.
     """
     if force is not None and not force.strip():
         raise ConfigError("a forced promotion needs a reason that can be read later; got none.")
+    who = _who(by)
     with _turn(project, progress):
         verdict = judged(project, name, wanted, rule=rule, progress=progress)
         bundle = verdict.challenger.bundle
@@ -216,7 +215,7 @@ def promote(
         _shelve(project, name, verdict.challenger)
         change = Change(
             at=_now(),
-            by=by or getpass.getuser(),
+            by=who,
             action="promote",
             bundle=bundle,
             before=verdict.champion,
@@ -246,12 +245,12 @@ def rollback(
     Raises
     ------
     ConfigError
-        If there is no such recipe, or the journal cannot be written.
+        If there is no such recipe, the journal cannot be written, or nobody says who decides.
     BundleError
         If there was no champion before this one, or its bundle is gone or damaged.
     """
     project.recipe(name)
-    home = project.bundles / name
+    home, who = project.bundles / name, _who(by)
     with _turn(project, progress):
         changes = read_changes(home)
         before = previous(changes)
@@ -264,7 +263,7 @@ def rollback(
         load(home / before[:ID_DIGITS], "Bring that bundle back, or promote another.")
         change = Change(
             at=_now(),
-            by=by or getpass.getuser(),
+            by=who,
             action="rollback",
             bundle=before,
             before=standing(changes),
@@ -283,6 +282,15 @@ def _turn(project: Project, progress: Progress) -> Iterator[None]:
         yield
 
 
+def _who(by: str | None) -> str:
+    try:
+        return by or getpass.getuser()
+    except (KeyError, OSError, ImportError) as error:  # as in a container, of an unknown number
+        raise ConfigError(
+            "who decides is kept in the journal, and the login has no name. Give one with --by."
+        ) from error
+
+
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
 
@@ -291,14 +299,14 @@ def _recorded(gate: Gate) -> GateRecord:
     return GateRecord.model_validate(gate.document())
 
 
-def _version(there: tuple[Version, ...], name: str, wanted: str) -> Version:
+def _version(project: Project, there: tuple[Version, ...], name: str, wanted: str) -> Version:
     """Find the version that is meant; of several of one bundle the latest."""
     if not there:
         raise BundleError(
             f"recipe {name!r} has no models in the registry. `churnml train {name}` makes one."
         )
     if wanted in {CHALLENGER, LATEST}:
-        return there[0]
+        return _latest(project, name, there)
     found = {item.bundle for item in there if item.bundle.startswith(wanted)}
     if len(wanted) < 4 or len(found) != 1:
         known = ", ".join(dict.fromkeys(item.bundle[:ID_DIGITS] for item in there[:8]))
@@ -309,13 +317,29 @@ def _version(there: tuple[Version, ...], name: str, wanted: str) -> Version:
     return next(item for item in there if item.bundle in found)
 
 
+def _latest(project: Project, name: str, there: tuple[Version, ...]) -> Version:
+    """Find the version of the latest training; where it was not recorded, none stands for it."""
+    try:
+        written = (project.bundles / name / LATEST).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return there[0]
+    found = next((item for item in there if item.bundle.startswith(written)), None)
+    if found is None:
+        raise BundleError(
+            f"the latest training of {name!r} made {written}, which is not in the registry, so "
+            f"that nothing tells what it is worth. `churnml train {name}` records it; --model "
+            f"{there[0].bundle[:ID_DIGITS]} names the one recorded last."
+        )
+    return found
+
+
 def _rows(project: Project, version: Version) -> pa.Table | None:
     path = artifact(project.tracking, version.run, OUT_OF_TIME)
     return None if path is None else pq.read_table(path)
 
 
 def _audited(project: Project, name: str, challenger: Version, progress: Progress) -> Audit | None:
-    """Audit the table that a challenger learned from; none where another has taken its place."""
+    """Audit the table that a challenger learned from; none where that is not to be had any more."""
     recipe = project.recipe(name)
     try:
         table = (
@@ -323,7 +347,7 @@ def _audited(project: Project, name: str, challenger: Version, progress: Progres
             if isinstance(recipe.label, ColumnLabel)
             else read_table(project.training / f"{name}.parquet")
         )
-    except (DataError, OSError):
+    except (ChurnMLError, OSError):
         return None
     if table.fingerprints.table != challenger.table:
         return None
@@ -335,18 +359,26 @@ def _contest(
     name: str,
     rows: pa.Table,
     challenger: Version,
+    champion: str,
     there: tuple[Version, ...],
     progress: Progress,
 ) -> Contest:
-    champion = choose(project, name, CHAMPION).bundle
-    kept = next((item for item in there if item.bundle == champion.id), None)
-    label = _shelve(project, name, challenger).manifest.label
+    own = _shelve(project, name, challenger).manifest
+    kept = next((item for item in there if item.bundle == champion), None)
+    try:
+        holder = (
+            choose(project, name, CHAMPION).bundle if kept is None else _shelve(project, name, kept)
+        )
+    except BundleError as error:
+        # Who is lost for good must not hold the place for ever.
+        why = f"the champion cannot be asked: {error}"
+        return Contest(rows.slice(0, 0), 0, 0, rows.num_rows, why)
     return contest(
         rows,
-        champion,
+        holder,
         None if kept is None else _rows(project, kept),
-        asker(project, name, champion, progress),
-        same_label=label == champion.manifest.label,
+        asker(project, holder, progress),
+        refused=incomparable(holder.manifest, own),
     )
 
 

@@ -74,7 +74,11 @@ def choose(project: Project, name: str, wanted: str | None = None) -> Chosen:
             f"{name}` makes one; the latest bundle is named 'latest'."
         )
     folder = named(project, name, wanted)
-    return Chosen(load(folder, f"`churnml models list {name}` shows the others."), folder.name)
+    remedy = f"`churnml models list {name}` shows the others."
+    bundle = load(folder, remedy)
+    if not bundle.id.startswith(wanted):  # a folder is named by the first digits alone
+        raise BundleError(f"model {wanted!r}: {folder} is {bundle.id}. {remedy}")
+    return Chosen(bundle, folder.name)
 
 
 def champion_bundle(project: Project, name: str) -> Bundle | None:
@@ -82,10 +86,8 @@ def champion_bundle(project: Project, name: str) -> Bundle | None:
 
     Parameters
     ----------
-    project : Project
-        The project.
-    name : str
-        The recipe.
+    project, name
+        As for `choose`.
 
     Raises
     ------
@@ -108,10 +110,8 @@ def latest_bundle(project: Project, name: str) -> Bundle:
 
     Parameters
     ----------
-    project : Project
-        The project.
-    name : str
-        The recipe.
+    project, name
+        As for `choose`.
 
     Raises
     ------

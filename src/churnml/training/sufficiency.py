@@ -133,10 +133,13 @@ class Sufficiency:
             )
         who = f"{self.churned:,} of {self.accounts:,} accounts churned"
         lines = [f"{who} ({self.base_rate:.1%} of {self.rows:,} rows){spread}."]
-        lines.append(
-            f"{self.taught:,} of them teach and {self.tested:,} test: expect an interval on the "
-            f"AUC of ± {self.half_width:.3f} or less (95 %, at an AUC of {self.auc:g})."
-        )
+        width = "no AUC can be told of that."
+        if math.isfinite(self.half_width):
+            width = (
+                f"expect an interval on the AUC of ± {self.half_width:.3f} or less (95 %, at an "
+                f"AUC of {self.auc:g})."
+            )
+        lines.append(f"{self.taught:,} of them teach and {self.tested:,} test: {width}")
         if self.events_per_feature < _EVENTS_PER_FEATURE:
             lines.append(
                 f"{self.events_per_feature:.1f} churned accounts a feature: the ranking can be "
@@ -271,9 +274,13 @@ def _remedy(found: Sufficiency, floor: SufficiencySpec, label: LabelSpec) -> str
     if isinstance(label, ColumnLabel) and label.time is None:
         return "Bring more accounts that churned."
     if enough and found.taught < floor.min_churned:
-        return "Hold fewer cutoffs out: lower test_cutoffs under [splits]."
+        return (
+            "At the last test the outcome of the others was not known yet, or is what is tested: "
+            f"use more history, or a shorter horizon than {label.horizon_days} days, which is "
+            "known sooner."
+        )
     if enough:
-        return "Test on more cutoffs: raise test_cutoffs under [splits]."
+        return "Test on more cutoffs: raise test_cutoffs, or add to test_at, under [splits]."
     return (
         f"Use more history, more accounts, or a longer horizon than {label.horizon_days} days, "
         "within which more of them leave."

@@ -1,13 +1,19 @@
-"""Whether history still gives what a bundle learned from."""
+"""Whether history, or a flat table, still gives what a bundle learned from."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pyarrow as pa
+
+from churnml import flat
 from churnml.errors import BundleError
 from churnml.features.catalogue import Catalogue
 from churnml.features.knowledge import changed, known_rules
 from churnml.history.asof import History
+from churnml.labels import ColumnLabel
 from churnml.training.bundle import Bundle
-from churnml.training.tables import catalogue_fingerprint
+from churnml.training.tables import catalogue_fingerprint, plain
 
 
 def suited(bundle: Bundle, trained: Catalogue, history: History) -> Catalogue:
@@ -60,3 +66,32 @@ def suited(bundle: Bundle, trained: Catalogue, history: History) -> Catalogue:
             "not the code that it was trained with. Bring that back, or train again."
         )
     return catalogue
+
+
+def read_flat(bundle: Bundle, path: Path) -> pa.Table:
+    """Read a flat table, with each column as a bundle knows it.
+
+    What a file's columns hold is inferred. A category whose values happen to look like numbers in
+    this file, or an identifier such as ``007``, is read as the text in it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        Trained on such a table.
+    path : Path
+        CSV or Parquet.
+
+    Raises
+    ------
+    SourceError
+        If the file is missing or cannot be read.
+    """
+    spec = bundle.manifest.label
+    wanted = set(bundle.model.encoding.codes)
+    if isinstance(spec, ColumnLabel) and spec.id is not None:
+        wanted.add(spec.id)
+    rows = plain(flat.read(path))
+    text = [name for name in rows.column_names if name in wanted]
+    if all(pa.types.is_string(rows.schema.field(name).type) for name in text):
+        return rows
+    return plain(flat.read(path, text=text))

@@ -10,6 +10,7 @@ import datetime as dt
 import json
 import math
 import os
+import re
 import tempfile
 import time
 import warnings
@@ -31,15 +32,17 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 _AT_ONCE = 100  # parameters that MLflow takes in one call
-_LONGEST = 6000  # characters of a parameter
+_LONGEST, _LONGEST_NAME = 6000, 250  # characters of a parameter
 _LOADER = "churnml.serving.pyfunc"  # is imported by MLflow, where a model is loaded
 _TYPES = MappingProxyType(
     {
         FeatureKind.NUMBER: "double",
         FeatureKind.BOOLEAN: "boolean",
         FeatureKind.CATEGORY: "string",
+        FeatureKind.DATE: "datetime",
     }
 )
+_HELD = MappingProxyType({FeatureKind.NUMBER: "float64", FeatureKind.DATE: "datetime64[us]"})
 CHAMPION, CHALLENGER = "champion", "challenger"
 MODEL, OUT_OF_TIME, PLOTS = "model", "out_of_time.parquet", "plots"  # among a run's artifacts
 BUNDLE = f"{MODEL}/data"  # holds the bundle's folder
@@ -186,6 +189,9 @@ def log(database: Path, experiment: str, entry: Entry) -> Run:
 def versions(database: Path, name: str) -> tuple[Version, ...]:
     """List the versions of a registered model, the latest first; none where there is no store.
 
+    Those that somebody else registered, or whose run was deleted for good, are left out: which
+    bundle they are is not known.
+
     Parameters
     ----------
     database : Path
@@ -205,9 +211,12 @@ def versions(database: Path, name: str) -> tuple[Version, ...]:
         client = open_store(database)
         aliases = _aliases(client, name)
         found = client.search_model_versions(f"name = '{name}'")
-        made_by = {int(item.version): str(item.run_id) for item in found}
-        runs = {run: client.get_run(run).data for run in made_by.values()}
-    listed = [_version(item, runs[made_by[int(item.version)]], aliases) for item in found]
+        runs = {run: _run_data(client, run) for run in {item.run_id for item in found}}
+    listed = [
+        _version(item, data, aliases)
+        for item in found
+        if (data := runs[item.run_id]) is not None and "bundle" in data.tags
+    ]
     return tuple(sorted(listed, key=lambda item: -item.number))
 
 
@@ -323,12 +332,13 @@ def _ended(client: MlflowClient, run_id: str) -> Iterator[None]:
 def _fill(client: MlflowClient, run_id: str, entry: Entry) -> None:
     from mlflow.entities import Metric, Param
 
-    parameters = [Param(k, v[:_LONGEST]) for k, v in _flat(entry.parameters).items()]
+    told = {_name(key): value for key, value in _flat(entry.parameters).items()}
+    parameters = [Param(key, value[:_LONGEST]) for key, value in told.items()]
     for begin in range(0, len(parameters), _AT_ONCE):
         client.log_batch(run_id, params=parameters[begin : begin + _AT_ONCE])
     now = int(time.time() * 1000)
-    told = {key: value for key, value in entry.metrics.items() if math.isfinite(value)}
-    client.log_batch(run_id, metrics=[Metric(key, value, now, 0) for key, value in told.items()])
+    figures = [Metric(k, x, now, 0) for k, x in entry.metrics.items() if math.isfinite(x)]
+    client.log_batch(run_id, metrics=figures)
     for where, path in entry.artifacts.items():
         store = client.log_artifacts if path.is_dir() else client.log_artifact
         store(run_id, str(path), where or None)
@@ -360,8 +370,7 @@ def _keep_model(client: MlflowClient, run: MlflowRun, model: Model) -> None:
     example = pd.DataFrame(
         {
             name: pd.Series(
-                [row.get(name) for row in model.example],
-                dtype="float64" if kind is FeatureKind.NUMBER else "object",
+                [row.get(name) for row in model.example], dtype=_HELD.get(kind, "object")
             )
             for name, kind in model.kinds.items()
         }
@@ -402,6 +411,20 @@ def _version(item: ModelVersion, run: RunData, aliases: Mapping[str, int]) -> Ve
     )
 
 
+def _run_data(client: MlflowClient, run: str | None) -> RunData | None:
+    """Read what was recorded of a run; none where there is no such run any more."""
+    from mlflow.exceptions import MlflowException
+
+    if not run:
+        return None
+    try:
+        return client.get_run(run).data
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
 def _aliases(client: MlflowClient, name: str) -> dict[str, int]:
     from mlflow.exceptions import MlflowException
 
@@ -412,6 +435,11 @@ def _aliases(client: MlflowClient, name: str) -> dict[str, int]:
             raise
         return {}
     return {alias: int(version) for alias, version in found.items()}
+
+
+def _name(key: str) -> str:
+    """Name a parameter as MLflow takes it; features and shapes may be called anything."""
+    return re.sub(r"[^\w.\- :]", "-", key)[:_LONGEST_NAME]
 
 
 def _flat(content: Mapping[str, Any], before: str = "") -> dict[str, str]:

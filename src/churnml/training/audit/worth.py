@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from churnml.history.tables import ACCOUNT_ID
 from churnml.training.audit.auc import Bools, Floats, Ints, Ranking, rank, rank_places
+from churnml.training.encoding import FeatureKind, days, kind_of
 
 FOLDS = 5
 STEPS = 40  # of a number; and the most values of a category that are told apart
@@ -98,9 +99,10 @@ def steps(column: pa.ChunkedArray) -> Ints | None:
         column, held = column.cast(held.value_type), held.value_type
     if pa.types.is_string(held) or pa.types.is_large_string(held):
         return _categories(column)
-    if pa.types.is_temporal(held) and not pa.types.is_duration(held):
-        column = column.cast(pa.timestamp("us")) if not pa.types.is_time(held) else column
-        column = column.cast(pa.int64() if column.type.bit_width == 64 else pa.int32())
+    if kind_of(held) is FeatureKind.DATE:
+        return _numbers(days(column))
+    if pa.types.is_time(held):
+        column = column.cast(pa.int64() if held.bit_width == 64 else pa.int32())
     elif pa.types.is_boolean(held):
         column = column.cast(pa.int8())
     elif not (pa.types.is_integer(held) or pa.types.is_floating(held) or pa.types.is_decimal(held)):
