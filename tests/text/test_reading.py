@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -66,7 +67,7 @@ def test_any_text_can_be_read_and_spans_point_into_it(reader: Reader, texts: lis
 def test_a_stream_is_read_as_it_comes(reader: Reader) -> None:
     taken = 0
 
-    def endless():  # type: ignore[no-untyped-def]
+    def endless() -> Iterator[str]:
         nonlocal taken
         while True:
             taken += 1
