@@ -12,7 +12,7 @@ import pytest
 LEVELS = (
     {"errors"},
     {"config", "flat", "locks"},
-    {"actions", "history"},
+    {"actions", "history", "text"},
     {"features", "labels", "simulate"},
     {"backtest", "explain", "splits"},
     {"project", "training"},

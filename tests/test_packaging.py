@@ -45,7 +45,10 @@ def test_the_wheel_carries_the_reference_project_once(wheel: zipfile.ZipFile, ro
         path.relative_to(root).as_posix(): path.read_bytes()
         for part in ("features", "training", "serving")
         for path in (root / part).rglob("*.toml")
-    } | {"data/sources.toml": (root / "data" / "sources.toml").read_bytes()}
+    } | {
+        f"data/{name}.toml": (root / "data" / f"{name}.toml").read_bytes()
+        for name in ("sources", "text")
+    }
 
     carried = {
         name.removeprefix("churnml/_template/"): wheel.read(name)

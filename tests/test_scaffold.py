@@ -42,12 +42,13 @@ def test_a_history_project_is_the_reference_project_without_its_data(
         for part in ("features", "training", "serving")
         for path in (root / part).rglob("*.toml")
     ]
-    own = ["pyproject.toml", "README.md", ".gitignore", "data/sources.toml"]
+    data = ["data/sources.toml", "data/text.toml"]
+    own = ["pyproject.toml", "README.md", ".gitignore", *data]
     assert everything(tmp_path / "acme") == {*copied, *own}
     assert {path.relative_to(made.folder).as_posix() for path in made.written} == {*copied, *own}
     mark = tomllib.loads((made.folder / "pyproject.toml").read_text(encoding="utf-8"))
     assert mark == {"tool": {"churnml": {"name": "acme"}}}
-    for name in copied:
+    for name in [*copied, *data]:
         assert (made.folder / name).read_bytes() == (root / name).read_bytes()
 
 

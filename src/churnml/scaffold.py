@@ -89,7 +89,7 @@ def from_history(folder: Path) -> Scaffold:
         for part in ("features", "training", "serving")
         for path in sorted((source / part).rglob("*.toml"))
     ]
-    copied.append(Path("data/sources.toml"))
+    copied += [Path("data/sources.toml"), Path("data/text.toml")]
     contents = {str(path): (source / path).read_text(encoding="utf-8") for path in copied}
     contents |= _texts("history", name=toml_string(_name(folder)), title=_name(folder))
     notes = _settle(folder, contents)

@@ -1,1 +1,1 @@
-"""What customers say: tone, intents, competitors and themes of messages."""
+"""What customers say: what they wrote, how it sounds, what they want, whom they name, and why."""

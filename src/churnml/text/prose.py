@@ -1,0 +1,311 @@
+"""What a person wrote in a message, without what their mail program put around it.
+
+Quoted replies, signatures, legal footers, mark-up, addresses and the marks of a subject are
+blanked: each character becomes a space (or stays a line break), so that every offset still points
+into the message as it was received.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# Straight where word processors bend them, and one kind of space: each for one, lengths stay.
+_PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u201b\u02bc\u00b4\u0060\u2032\uff07", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033", '"'),
+        **dict.fromkeys("\u2010\u2011\u2012", "-"),
+        **dict.fromkeys("\u00a0\u2007\u2009\u202f\u2028\u2029\ufeff", " "),
+    }
+)
+_SPACE = str.maketrans(dict.fromkeys("\n\t\x0b\x0c", " "))
+
+_ELEMENT = re.compile(
+    r"<(style|script|blockquote)\b[^<>]*>.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
+)
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_BREAK = re.compile(r"</?(?:br|p|div|li|tr|h[1-6])\b[^<>]*>", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-z][^<>]*>|&nbsp;", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"(?:https?://|www\.)[^\s<>\"]+|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE
+)
+_MARKS = re.compile(r"\s*(?:subject: *)?(?:(?:re|fwd?|aw|wg)(?:\[\d+\])?: *)*", re.IGNORECASE)
+
+_QUOTED_LINE = re.compile(r"^[ ]*>.*$", re.MULTILINE)
+_REPLY = re.compile(
+    r"^[ ]*on [^\n]{5,200}(?:\n[^\n]{0,100}){0,2}?\bwrote: *$"
+    r"|\bon [a-z]{3,9},? [^\n]{3,40}\b\d{4}\b[^\n]{1,100}\bwrote:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_HEADER = re.compile(
+    r"-{2,} *(?:original|forwarded|reply)[a-z ]*message *-{2,}"
+    r"|^[ ]*(?:begin forwarded message|_{10,}) *:? *$"
+    r"|^[ *]*from: [^\n]*\n(?:[^\n]*\n){0,2}?[ *]*(?:sent|date|to): ",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+_HEADER_WORDS = ("message", "from:", "_____")
+_DELIMITER = re.compile(r"^(?:--|\u2014) *$", re.MULTILINE)
+_CLOSING = re.compile(
+    r"^[ ]*(?:(?P<thanks>thanks|thank you|many thanks|thx|cheers)"
+    r"|(?:with )?(?:best|kind|kindest|warm|warmest)? ?(?:regards|wishes)"
+    r"|thanks (?:and|&) regards|(?:all the )?best|br|rgds"
+    r"|(?:yours )?(?:sincerely|faithfully|truly|respectfully|cordially)(?: yours)?)"
+    r" *[,.!]? *$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CLOSING_INLINE = re.compile(
+    r"\b(?:best|kind|kindest|warm|warmest) regards\b[^\n?]{0,80}\s*\Z", re.IGNORECASE
+)
+_DEVICE = re.compile(
+    r"^[ ]*(?:sent (?:from|via|with) (?:my |the )?|get outlook for )[^\n]{2,60}$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FOOTER = re.compile(
+    r"^[ *]*(?:confidentiality (?:notice|note)|disclaimer|legal (?:notice|disclaimer)"
+    r"|privacy notice)\b[ *]*(?:[:.-]|\n)"
+    r"|^[ *]*(?:this|the|any|information)\b[^\n]{0,80}\b(?:e-?mail|message|communication"
+    r"|transmission)"
+    r"\b[^\n]{0,200}?(?:\n[^\n]{0,200}?)?\b(?:confidential|privileged|intended (?:only|solely"
+    r"|for))\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FOOTER_WORDS = (
+    "confidential",
+    "disclaimer",
+    "privileged",
+    "legal notice",
+    "privacy notice",
+    "intended",
+)
+_UNSUBSCRIBE = re.compile(
+    r"^[^\n]*\b(?:click|to|here|link)\b[^\n]{0,40}\bunsubscribe\b[^\n]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_POSTSCRIPT = re.compile(r"p\.? ?s\b", re.IGNORECASE)
+_SIGNATURE = 600
+_TITLE_WORDS = frozenset(
+    {"of", "and", "the", "for", "at", "de", "van", "von", "der", "la", "on", "in"}
+)
+
+_BOUNDARY = re.compile(
+    r"(?P<stop>[.!?\u2026]+)[\"')\]]*(?=\s|\Z)"
+    r"|\n\s*\n"
+    r"|\n(?=\s*(?:[-*\u2022]|\d+[.)]|[A-Z\"]))"
+)
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|mr|mrs|ms|dr|inc|ltd|co|corp|vs|no|st|approx|resp|dept|art|sec|para)"
+    r"|\b[a-z])\Z",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[a-z]+")
+STEM = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of a message.
+
+    Parameters
+    ----------
+    start, end : int
+        Offsets into the message as it was received, half-open.
+    text : str
+        What stands there.
+    """
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """What a person wrote, every offset as in the message.
+
+    Parameters
+    ----------
+    source : str
+        The message as it was received.
+    text : str
+        The message with everything else blanked, of the same length.
+    plain : str
+        `text` in lower case, with straight quotation marks and nothing but spaces between words:
+        what rules are written for. Of the same length too.
+    sentences : tuple of (int, int)
+        Where each sentence begins and ends, half-open.
+    stems : frozenset of str
+        The first `STEM` letters of every word, by which most rules know that they need not look.
+    """
+
+    source: str
+    text: str
+    plain: str
+    sentences: tuple[tuple[int, int], ...]
+    stems: frozenset[str]
+
+    def may_hold(self, words: frozenset[str], others: frozenset[str] | None = None) -> bool:
+        """Whether there is one of some stems, and one of others where those are given."""
+        return not self.stems.isdisjoint(words) and (
+            others is None or not self.stems.isdisjoint(others)
+        )
+
+    def span(self, start: int, end: int) -> Span:
+        """Quote the message as it was received."""
+        return Span(start, end, self.source[start:end])
+
+
+def read_prose(text: str) -> Prose:
+    """Find what a person wrote in a message.
+
+    Parameters
+    ----------
+    text : str
+        A message in plain text or simple HTML; a subject is the first line.
+
+    Returns
+    -------
+    Prose
+        Its prose, its sentences and its words; nothing is ever cut out, so offsets stay.
+    """
+    blanked = blank(text)
+    plain = _lower(blanked if blanked.isascii() else blanked.translate(_PLAIN))
+    plain = plain.translate(_SPACE) if "\n" in plain or "\t" in plain else plain
+    stems = frozenset([word[:STEM] for word in _WORD.findall(plain)])
+    return Prose(text, blanked, plain, tuple(split(blanked)), stems)
+
+
+def blank(text: str) -> str:
+    """Blank whatever a person did not write.
+
+    Parameters
+    ----------
+    text : str
+        A message.
+
+    Returns
+    -------
+    str
+        Of the same length: what was quoted, signed by a program or marked up is spaces.
+    """
+    if "\r" in text:
+        text = text.replace("\r\n", " \n").replace("\r", "\n")
+    if "<" in text:
+        text = _without_markup(text)
+    if "://" in text or "@" in text or "www." in text:
+        text = _ADDRESS.sub(_spaces, text)
+    if ":" in text:
+        text = _MARKS.sub(_spaces, text, count=1) if _MARKS.match(text) else text
+    if "\n" in text:
+        text = _without_signature(_without_replies(text))
+    elif ":" in text:
+        text = _without_replies(text)
+    return _CLOSING_INLINE.sub(_spaces, text) if "egards" in text else text
+
+
+def split(text: str) -> Iterator[tuple[int, int]]:
+    """Split prose into sentences.
+
+    Parameters
+    ----------
+    text : str
+        Blanked prose.
+
+    Yields
+    ------
+    tuple of (int, int)
+        Where a sentence begins and ends, half-open, without the space around it.
+    """
+    start = 0
+    for match in _BOUNDARY.finditer(text):
+        if match["stop"] == "." and _ABBREVIATION.search(
+            text, max(start, match.start() - 7), match.start()
+        ):
+            continue
+        yield from _trimmed(text, start, match.end())
+        start = match.end()
+    yield from _trimmed(text, start, len(text))
+
+
+def stems(words: str) -> frozenset[str]:
+    """Cut words to their stems, to look them up among those of a message."""
+    return frozenset(word[:STEM] for word in words.split())
+
+
+def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    part = text[start:end]
+    words = part.strip()
+    if words:
+        start += len(part) - len(part.lstrip())
+        yield start, start + len(words)
+
+
+def _lower(text: str) -> str:
+    lower = text.lower()
+    if len(lower) == len(text):
+        return lower
+    # A few capitals, such as the dotted I of Turkish, have no small letter of one character.
+    return "".join(small if len(small := char.lower()) == 1 else char for char in text)
+
+
+def _spaces(match: re.Match[str]) -> str:
+    found = match[0]
+    return " " * len(found) if "\n" not in found else re.sub(r"[^\n]", " ", found)
+
+
+def _break(match: re.Match[str]) -> str:
+    return "\n" + " " * (len(match[0]) - 1)
+
+
+def _blank_from(text: str, start: int, end: int | None = None) -> str:
+    end = len(text) if end is None else end
+    return text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
+
+
+def _without_markup(text: str) -> str:
+    for pattern in (_COMMENT, _ELEMENT):
+        text = pattern.sub(_spaces, text)
+    return _TAG.sub(_spaces, _BREAK.sub(_break, text))
+
+
+def _without_replies(text: str) -> str:
+    """Blank what is quoted; what stands below a quotation of marked lines was written by hand."""
+    lower = text.lower()
+    if any(word in lower for word in _HEADER_WORDS) and (match := _HEADER.search(text)):
+        text = _blank_from(text, match.start())
+    if "wrote:" in lower and (match := _REPLY.search(text)):
+        below = text[match.end() :].lstrip()
+        text = _blank_from(text, match.start(), match.end() if below.startswith(">") else None)
+    return _QUOTED_LINE.sub(_spaces, text) if ">" in text else text
+
+
+def _without_signature(text: str) -> str:
+    lower = text.lower()
+    if any(word in lower for word in _FOOTER_WORDS) and (match := _FOOTER.search(text)):
+        text = _blank_from(text, match.start())
+    if "unsubscribe" in lower:
+        text = _UNSUBSCRIBE.sub(_spaces, text)
+    if "sent " in lower or "get outlook" in lower:
+        text = _DEVICE.sub(_spaces, text)
+    if match := _DELIMITER.search(text):
+        text = _blank_from(text, match.start())
+    for match in _CLOSING.finditer(text):
+        end = _signature_end(text, match.end())
+        if end > match.end() or not match["thanks"]:
+            text = _blank_from(text, match.start(), end)
+    return text
+
+
+def _signature_end(text: str, start: int) -> int:
+    """Where the names, titles and numbers below a closing end: at a line that is a sentence."""
+    end = start
+    for line in re.finditer(r"\n([^\n]*)", text[start : start + _SIGNATURE]):
+        words = line[1].split()
+        said = sum(word[0].islower() and word not in _TITLE_WORDS for word in words)
+        if said >= 3 or line[1].rstrip().endswith(("?", "!")) or _POSTSCRIPT.match(line[1]):
+            break
+        if words:
+            end = start + line.end()
+    return end

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from churnml.text.prose import Span, blank, read_prose, split, stems
+
+# Pieces that the rules look for, so that chance puts them beside one another.
+PIECES = st.sampled_from(
+    [
+        "Please cancel our subscription.",
+        "don\u2019t",
+        "\n",
+        "\r\n",
+        "> quoted",
+        "-- ",
+        "Best regards,",
+        "On Mon, Jan 5, 2026, Support wrote:",
+        "From: a@b.co\nSent: today\n",
+        "<p>",
+        "</blockquote>",
+        "<!--",
+        "https://x.y/z",
+        "Re: ",
+        "\u0130",
+        "\U0001f621",
+        "...",
+        '"',
+        "Opsnova",
+    ]
+)
+MESSAGES = st.one_of(
+    st.text(max_size=200),
+    st.lists(st.one_of(PIECES, st.text(max_size=20)), max_size=12).map(" ".join),
+    st.lists(PIECES, max_size=12).map("".join),
+)
+
+
+def prose(text: str) -> str:
+    return " ".join(blank(text).split())
+
+
+@pytest.mark.parametrize(
+    ("message", "written"),
+    [
+        ("All fine here.", "All fine here."),
+        ("Re: Fwd: Invoice\n\nThanks!", "Invoice Thanks!"),
+        ("Subject: Invoice\n\nAll fine.", "Invoice All fine."),
+        ("> you said so\nI did not.", "I did not."),
+        ("See https://example.com/cancel and mail me@example.com.", "See and mail ."),
+        ("<p>Hello <b>there</b></p><style>p {x}</style>", "Hello there"),
+        ("<div>Yes</div><blockquote>Please cancel</blockquote>", "Yes"),
+        ("1 < 2 and 3 > 2", "1 < 2 and 3 > 2"),
+        ("Fine.\n-- \nTom\nCancel Ltd", "Fine."),
+        ("Fine.\n\nBest regards,\nTom Miller\nHead of Cancellations", "Fine."),
+        ("Fine.\n\nSent from my iPhone", "Fine."),
+        ("Fine, Best regards, Tom", "Fine,"),
+        ("Fine.\nThanks,\nTom", "Fine."),
+        ("Fine. Thanks!", "Fine. Thanks!"),
+        (
+            "Thanks.\nplease also cancel our account",
+            "Thanks. please also cancel our account",
+        ),
+        ("Fine.\nCheers,\nTom\nPS: call me", "Fine. PS: call me"),
+        ("No.\n\nOn Mon, Jan 5, 2026 at 3:00 PM, Ann wrote:\nPlease cancel.", "No."),
+        (
+            "On Mon, Jan 5, 2026 at 3:00 PM, Ann wrote:\n> Cancel?\n\nNo, thanks.",
+            "No, thanks.",
+        ),
+        ("No.\n-----Original Message-----\nPlease cancel.", "No."),
+        ("No.\n\nFrom: Ann\nSent: Monday\nTo: Tom\n\nPlease cancel.", "No."),
+        ("Ok.\n\nThis e-mail is confidential and intended only for Tom.", "Ok."),
+        ("Ok.\n\nConfidentiality notice: terminate at once.", "Ok."),
+        ("Ok.\nClick here to unsubscribe from this list.", "Ok."),
+    ],
+)
+def test_what_a_person_did_not_write_is_blanked(message: str, written: str) -> None:
+    assert prose(message) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("One. Two! Three? four", ["One.", "Two!", "Three?", "four"]),
+        ("It is 3.5, e.g. on Mr. Ray's list.", ["It is 3.5, e.g. on Mr. Ray's list."]),
+        ("Hi Ann,\n\nall is well", ["Hi Ann,", "all is well"]),
+        ("one line\nbroken by a program", ["one line\nbroken by a program"]),
+        ("First\nSecond\n- third", ["First", "Second", "- third"]),
+        ('He said "stop." Then left.', ['He said "stop."', "Then left."]),
+        ("", []),
+        (" \n ", []),
+    ],
+)
+def test_sentences(text: str, sentences: list[str]) -> None:
+    assert [text[start:end] for start, end in split(text)] == sentences
+
+
+def test_plain_words_are_lower_case_with_straight_quotation_marks() -> None:
+    read = read_prose("We DON\u2019T\n\u201cneed\u201d it.")
+
+    assert read.plain == 'we don\'t "need" it.'
+    assert read.stems == {"we", "don", "t", "need", "it"}
+    assert read.span(3, 8) == Span(3, 8, "DON\u2019T")
+
+
+def test_capitals_without_a_small_letter_of_one_character_keep_their_place() -> None:
+    read = read_prose("\u0130stanbul: CANCEL")
+
+    assert read.plain == "\u0130stanbul: cancel"
+
+
+def test_stems_are_what_may_be_looked_up() -> None:
+    read = read_prose("Cancellation of our subscription")
+
+    assert stems("cancel renewal") == {"cance", "renew"}
+    assert read.may_hold(stems("cancel"))
+    assert read.may_hold(stems("cancel"), stems("subscription"))
+    assert not read.may_hold(stems("renewal"))
+    assert not read.may_hold(stems("cancel"), stems("contract"))
+
+
+@given(MESSAGES)
+def test_every_offset_points_into_the_message(message: str) -> None:
+    read = read_prose(message)
+
+    assert len(read.text) == len(read.plain) == len(message)
+    for written, received in zip(read.text, message, strict=True):
+        assert written == received or written.isspace()
+    ends = [0]
+    for start, end in read.sentences:
+        assert ends[-1] <= start < end <= len(message)
+        ends.append(end)
+
+
+@given(MESSAGES)
+def test_what_was_blanked_stays_blank(message: str) -> None:
+    once = blank(message)
+
+    assert sum(not char.isspace() for char in blank(once)) <= sum(
+        not char.isspace() for char in once
+    )
