@@ -1,11 +1,12 @@
 """How well are tone and intents read? The shipped reader and a retrained one beside others.
 
-    python experiments/text.py --peers PYTHON [--data FOLDER] [--intents FILE]
+    python experiments/text.py --peers PYTHON [--data FOLDER] [--intents FILE ...]
 
-`--peers` names a Python that has vaderSentiment and textblob. Tone is measured on the airline tweets
-of FOLDER: as shipped, and retrained by five stratified folds. Intents are measured on Bitext's
-questions, and on FILE (JSON lines of text, intents and competitor), by default the messages that
-were written for this by somebody who had not seen the rules. Writes experiments/text.md.
+`--peers` names a Python that has vaderSentiment and textblob. Tone is measured on the airline
+tweets of FOLDER: as shipped, and retrained by five stratified folds. Intents are measured on
+Bitext's questions, and on FILEs (JSON lines of text, intents and competitor), by default the
+messages that were written for this by somebody who had not seen the rules. Writes
+experiments/text.md.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ from churnml.text.vocabulary import Competitor, read_vocabulary
 
 HERE = Path(__file__).resolve().parent
 DATA = Path(os.environ.get("CHURNML_DATA", HERE.parents[1] / "shared" / "data"))
-INTENTS = HERE.parent / "tests" / "text" / "intent_messages.jsonl"
+INTENTS = tuple(
+    HERE.parent / "tests" / "text" / name for name in ("intents_unseen.jsonl", "intents_seen.jsonl")
+)
 REMARKS = "## What is to be believed"
 CLASSES = ("negative", "neutral", "positive")
 FOLDS, SEED, DRAWS = 5, 0, 500
@@ -79,13 +82,14 @@ def tweets(data: Path) -> tuple[list[str], Ints]:
     """Texts and classes; texts that stand there twice are taken once, lest folds share them."""
     table = pd.read_csv(data / "twitter_airline" / "Tweets.csv").drop_duplicates("text")
     label = table["airline_sentiment"].map({name: n for n, name in enumerate(CLASSES)})
-    return table["text"].tolist(), label.to_numpy(dtype=np.intp)
+    return list(map(str, table["text"])), np.asarray(label, dtype=np.intp)
 
 
 def as_three(probabilities: Floats) -> Ints:
     """Five levels as three classes: concerned, negative and hostile are all negative."""
     unhappy = probabilities[:, 2:].sum(axis=1)
-    return np.column_stack([unhappy, probabilities[:, 1], probabilities[:, 0]]).argmax(axis=1)
+    three = np.column_stack([unhappy, probabilities[:, 1], probabilities[:, 0]])
+    return np.asarray(three.argmax(axis=1))
 
 
 def shipped(texts: Sequence[str]) -> tuple[Ints, float]:
@@ -231,9 +235,10 @@ def bitext(data: Path, reader: Reader) -> list[Found]:
     return counted(["any cancellation", *BITEXT.values()], either(true), either(said))
 
 
-def blind(file: Path, reader: Reader) -> tuple[list[Found], list[Found], int]:
+def blind(files: Sequence[Path], reader: Reader) -> tuple[list[Found], list[Found], int]:
     """The messages that were written for this: intents, then levels of competitors."""
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    lines = [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in lines]
     texts = [row["text"] for row in rows]
     readings = reader.read(texts)
     true = [set(row["intents"]) for row in rows]
@@ -265,14 +270,14 @@ def speed(texts: list[str], reader: Reader) -> float:
     return len(texts) / (time.process_time() - began)
 
 
-def page(data: Path, python: str, file: Path) -> str:
+def page(data: Path, python: str, files: Sequence[Path]) -> str:
     """Measure everything and write it down."""
     names = [Competitor(name=name) for name in ("Fieldstack", "Quillbase", "Tandemly", "Northbeam")]
     names.append(Competitor(name="Opsnova", aliases=("ops nova", "opsnova.io")))
     words = read_vocabulary(HERE.parent / "data" / "text.toml")
     reader = Reader(words.model_copy(update={"competitor": tuple(names)}))
     texts, label = tweets(data)
-    found, levels, count = blind(file, reader)
+    found, levels, count = blind(files, reader)
     lines = [
         "# How well is what customers say read?",
         "",
@@ -284,10 +289,11 @@ def page(data: Path, python: str, file: Path) -> str:
         "",
         "## Tone",
         "",
-        f"{label.size:,} tweets to airlines, of three classes ({_shares(label)}); texts that repeat",
-        "are taken once. Of five levels concerned, negative and hostile are taken for negative.",
-        "What is retrained learns from four folds of five; so do the thresholds that part VADER's",
-        "and TextBlob's polarity. The shipped model has seen no tweet. Intervals (95 %) draw tweets.",
+        f"{label.size:,} tweets to airlines, of three classes ({_shares(label)}); texts that",
+        "repeat are taken once. Of five levels concerned, negative and hostile are taken for",
+        "negative. What is retrained learns from four folds of five; so do the thresholds that",
+        "part the polarity of VADER and TextBlob. The shipped model has seen no tweet. Intervals",
+        "(95 %) draw tweets.",
         "",
         "| reader | macro-F1 | quadratic kappa | accuracy | texts a second, one core |",
         "|---|---|---|---|---|",
@@ -345,7 +351,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", required=True)
     parser.add_argument("--data", type=Path, default=DATA)
-    parser.add_argument("--intents", type=Path, default=INTENTS)
+    parser.add_argument("--intents", type=Path, nargs="+", default=INTENTS)
     given = parser.parse_args()
     target = HERE / "text.md"
     old = target.read_text(encoding="utf-8") if target.is_file() else ""

@@ -65,12 +65,16 @@ def sandbox(
     mlflow_store: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """Give a trained company, and beside its files a flat table."""
+    """Give a trained company, and beside its files a flat table and messages."""
     folder = tmp_path_factory.mktemp("docs") / "acme"
     shutil.copytree(company.root, folder)
     rows = [f"{n:04},{n % 60},{'Yes' if n % 7 < 2 else 'No'}" for n in range(300)]
     text = "\n".join(["customerID,tenure,Churn", *rows]) + "\n"
     (folder / "churn.csv").write_text(text, encoding="utf-8")
+    tones = {"positive": "lovely", "negative": "broken"}
+    said = [f"{word} {n},{tone}" for n in range(10) for tone, word in tones.items()]
+    (folder / "labelled.csv").write_text("\n".join(["body,tone", *said]) + "\n", encoding="utf-8")
+    (folder / "inbox.jsonl").write_text('{"body": "The export has failed."}\n', encoding="utf-8")
     return folder
 
 

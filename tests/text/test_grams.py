@@ -24,7 +24,8 @@ def test_links_names_and_numbers_are_told_apart_no_further(text: str, told: str)
 
 def slow(text: str) -> dict[bytes, int]:
     """Count n-grams one by one."""
-    raw, found = f" {plain(text)} ".encode(), {}
+    raw = f" {plain(text)} ".encode()
+    found: dict[bytes, int] = {}
     for size in SIZES:
         for place in range(len(raw) - size + 1):
             found[raw[place : place + size]] = found.get(raw[place : place + size], 0) + 1

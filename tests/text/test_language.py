@@ -17,7 +17,7 @@ from churnml.text.tokens import tokenize
         ("Wo ist meine Rechnung? Ich warte seit drei Wochen.", "de"),
         ("Merci beaucoup pour votre aide, tout fonctionne maintenant", "fr"),
         ("Hola, necesito cancelar mi cuenta por favor", "es"),
-        ("このサービスは最悪です。返金してください。", "ja"),  # noqa: RUF001
+        ("このサービスは最悪です。返金してください。", "ja"),
     ],
 )
 def test_languages_are_told_where_there_is_enough_to_tell(text: str, code: str) -> None:

@@ -59,8 +59,10 @@ def test_where_nobody_wrote_anything_there_is_no_tone(reader: Reader) -> None:
 @given(texts=st.lists(st.text(max_size=120), max_size=4))
 def test_any_text_can_be_read_and_spans_point_into_it(reader: Reader, texts: list[str]) -> None:
     for text, reading in zip(texts, reader.read(texts), strict=True):
-        found = [*reading.intents, *reading.competitors, *reading.themes]
-        spans = [item.span for item in found] + ([reading.tone.span] if reading.tone else [])
+        spans = [item.span for item in reading.intents]
+        spans += [item.span for item in reading.competitors]
+        spans += [item.span for item in reading.themes]
+        spans += [reading.tone.span] if reading.tone else []
         assert all(text[span.start : span.end] == span.text for span in spans)
 
 

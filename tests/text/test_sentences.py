@@ -8,7 +8,7 @@ import pytest
 
 from churnml.history.tables import SENTIMENTS
 from churnml.text import shipping
-from churnml.text.sentences import read_corpus, sentences
+from churnml.text.sentences import Sentence, read_corpus, sentences
 from churnml.text.sentiment import shipped_model
 
 
@@ -41,7 +41,7 @@ def test_a_held_back_matter_teaches_nothing(monkeypatch: pytest.MonkeyPatch) -> 
         def logits(self, texts: list[str]) -> np.ndarray:
             return np.zeros((len(texts), 5))
 
-    def spy(inside: list[shipping.Sentence]) -> Mute:
+    def spy(inside: list[Sentence]) -> Mute:
         taught.append({matter for item in inside for matter in item.matters})
         return Mute()
 

@@ -12,7 +12,18 @@ from typing import Annotated
 
 import typer
 
-from churnml.cli import audit, check, features, forecast, init, models, score, simulate, train
+from churnml.cli import (
+    audit,
+    check,
+    features,
+    forecast,
+    init,
+    models,
+    score,
+    simulate,
+    text,
+    train,
+)
 from churnml.errors import ChurnMLError, ConfigError, FeatureError, SourceError
 
 MENDABLE = (ConfigError, FeatureError, SourceError)
@@ -35,6 +46,7 @@ app.command("train", short_help="Learn who leaves, and measure it.")(train.train
 app.command("score", short_help="Score every current account, with reasons.")(score.score)
 app.add_typer(models.app, name="models", help="Compare models, and put one in charge.")
 app.command("forecast", short_help="Tell how much will leave next quarter.")(forecast.forecast)
+app.add_typer(text.app, name="text", help="Read what customers say.")
 app.add_typer(features.app, name="features", help="Show what is measured of an account.")
 
 

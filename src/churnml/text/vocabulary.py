@@ -9,8 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from churnml.config import FrozenModel, read_model
 
-
 FILE = "text.toml"  # in a project's data folder
+
 
 def _term(text: str) -> str:
     words = " ".join(text.split())
