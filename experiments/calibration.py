@@ -29,6 +29,7 @@ from churnml.training.tables import prepare
 HERE = Path(__file__).resolve().parent
 RECIPE = "churn_90d"
 LEVELS = (0.5, 0.8, 0.9, 0.95)
+REMARKS = "## What is to be believed"
 Floats = npt.NDArray[np.float64]
 
 
@@ -139,9 +140,11 @@ def page(results: list[Result], command: str) -> str:
         + " |"
         for item in results
     ]
-    means = np.mean([item.covered for item in results], axis=0)
+    for accounts in sorted({item.accounts for item in results}):
+        alike = [item for item in results if item.accounts == accounts]
+        lines.append(_mean(f"mean of {accounts:,}", alike))
     lines += [
-        "| mean | | | | | | | " + " | ".join(f"{share:.1%}" for share in means) + " |",
+        _mean("mean of all", results),
         "",
         "At 80%, by tenth of the score (the safest first), and of accounts of thin history:",
         "",
@@ -157,8 +160,13 @@ def page(results: list[Result], command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _mean(name: str, results: list[Result]) -> str:
+    means = np.mean([item.covered for item in results], axis=0)
+    return f"| {name} | | | | | | | " + " | ".join(f"{share:.1%}" for share in means) + " |"
+
+
 def main() -> None:
-    """Measure and write the page."""
+    """Measure and write the page; what is said below its tables is kept."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accounts", type=int, nargs="+", default=[500, 2000, 5000])
     parser.add_argument("--months", type=int, default=36)
@@ -175,7 +183,10 @@ def main() -> None:
         f"--months {given.months} --seeds {' '.join(map(str, given.seeds))} "
         f"--shapes {' '.join(given.shapes)}"
     )
-    (HERE / "calibration.md").write_text(page(results, command))
+    target = HERE / "calibration.md"
+    old = target.read_text() if target.is_file() else ""
+    kept = old[old.index(REMARKS) :] if REMARKS in old else f"{REMARKS}\n"
+    target.write_text(page(results, command) + "\n" + kept)
 
 
 if __name__ == "__main__":
