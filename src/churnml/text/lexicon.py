@@ -85,19 +85,15 @@ class Lexicon:
     stems: tuple[tuple[str, int], ...]
 
     @cached_property
-    def _by_stem(self) -> dict[str, int | None]:
-        return {}
+    def _beginnings(self) -> tuple[str, ...]:
+        return tuple(stem for stem, _ in self.stems)
 
     def feeling(self, token: str) -> int | None:
         """The feeling of a token, if it has one."""
         found = self.feelings.get(token)
-        if found is not None or len(token) < 5:
-            return found
-        # Stems are few, words that customers use are too: what was looked up once is kept.
-        if token not in self._by_stem:
-            matching = (feeling for stem, feeling in self.stems if token.startswith(stem))
-            self._by_stem[token] = next(matching, None)
-        return self._by_stem[token]
+        if found is None and token.startswith(self._beginnings):
+            return next(feeling for stem, feeling in self.stems if token.startswith(stem))
+        return found
 
 
 def shipped_lexicon() -> Lexicon:
