@@ -4,7 +4,8 @@
 
 Contests are made up: accounts with a known true hazard, outcomes drawn from it, and a champion and
 a challenger whose scores are what each can know of that hazard. The gates are the real ones, with
-their default bounds. Writes experiments/gates.md; takes about ten minutes on one core.
+their default bounds. Writes experiments/gates.md; 300 and 1,000 accounts take about ten minutes of
+one core, 5,000 longer than both.
 """
 
 from __future__ import annotations
