@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import optuna
 import pyarrow as pa
 import pytest
 
@@ -58,6 +59,20 @@ def test_it_tries_what_is_shipped_and_goes_on_where_it_stopped(
         table, rows, quick, trials=more.trials, storage=tmp_path / "t.db", told=told.append
     )
     assert (again, told) == (more, [])
+
+
+def test_a_shape_whose_trial_was_killed_is_tried_again(
+    table: TrainingTable, rows: np.ndarray, quick: Recipe, tmp_path: Path
+) -> None:
+    search(table, rows, quick, 2, tmp_path)
+    (name,) = optuna.get_all_study_names(storage := f"sqlite:///{tmp_path / 't.db'}")
+    study = optuna.load_study(study_name=name, storage=storage)
+    killed = study.ask()
+    found = search(table, rows, quick, len(SHAPES), tmp_path)
+    assert (found.trials, found.shapes) == (len(SHAPES), ())
+    states = [trial.state.name for trial in study.get_trials()]
+    assert states[killed.number] == "FAIL"
+    assert "RUNNING" not in states
 
 
 def test_another_question_shares_no_trials(

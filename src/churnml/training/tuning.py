@@ -16,6 +16,7 @@ import json
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ import pyarrow as pa
 
 from churnml.errors import LabelError, TrainingError
 from churnml.history.tables import ACCOUNT_ID
+from churnml.locks import locked
 from churnml.splits import Splits, split
 from churnml.training.ensemble import Problem, grow, log_loss
 from churnml.training.estimator import problem_of
@@ -117,17 +119,18 @@ def tune(
     """
     problem = problem_of(table, rows, recipe.model)
     judgements, judged_by = _judgements(table, rows, recipe, problem)
-    study = _open(storage, _question(table, recipe), recipe.model.seed)
-    for shape in SHAPES.values():
-        study.enqueue_trial(shape.model_dump(exclude={"name"}), skip_if_exists=True)
 
     def objective(trial: optuna.Trial) -> float:
         return _loss(problem, judgements, _suggest(trial), recipe.model.seed, trial)
 
-    while (done := len(_complete(study))) < trials:
-        told(done / trials)
-        study.optimize(objective, n_trials=1)
-    return _found(study, judged_by)
+    name = _question(table, recipe)
+    with locked(storage.parent / f".{name}.lock"):
+        study = _open(storage, name, recipe.model.seed)
+        _resume(study)
+        while (done := len(_complete(study))) < trials:
+            told(done / trials)
+            study.optimize(objective, n_trials=1)
+        return _found(study, judged_by)
 
 
 def _judgements(
@@ -207,6 +210,7 @@ def _question(table: TrainingTable, recipe: Recipe) -> str:
     """Name what is searched for, so that trials of another question are never taken for its own."""
     content = json.dumps(
         {
+            "made_by": {name: version(name) for name in ("churnml", "lightgbm")},
             "table": asdict(table.fingerprints),
             "splits": recipe.splits.model_dump(mode="json"),
             "model": recipe.model.model_dump(
@@ -245,6 +249,26 @@ def _open(storage: Path, name: str, seed: int) -> optuna.Study:
         seed=seed + len(study.trials), n_startup_trials=len(SHAPES), multivariate=False
     )
     return study
+
+
+def _resume(study: optuna.Study) -> None:
+    """End what a killed search left running, and ask for every shipped shape not tried to its end.
+
+    Nobody else is at work on the study: the caller holds its lock.
+    """
+    from optuna.trial import TrialState
+
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        study.tell(trial.number, state=TrialState.FAIL)
+    asked = [
+        trial.system_attrs.get("fixed_params", trial.params)
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state != TrialState.FAIL
+    ]
+    for shape in SHAPES.values():
+        parameters = shape.model_dump(exclude={"name"})
+        if parameters not in asked:
+            study.enqueue_trial(parameters)
 
 
 def _complete(study: optuna.Study) -> list[Any]:
