@@ -56,7 +56,7 @@ def values(function: str) -> list[float]:
     held = history()
     program = compile_catalogue(Catalogue((feature,), {"acme": "Acme"}), held.contracts)
     micros = int(CUTOFF.replace(tzinfo=dt.UTC).timestamp()) * 1_000_000
-    column = run_functions(program, held, ACCOUNTS, np.array([micros, micros]))["own"]
+    column = run_functions(held, program, ACCOUNTS, np.array([micros, micros]))["own"]
     found: list[float] = column.data.tolist()
     return found
 

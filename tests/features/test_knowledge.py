@@ -76,6 +76,11 @@ def test_a_custom_feature_may_read_all_but_labels(tmp_path: Path) -> None:
             {"usage": KnownRule(row=("occurred_at",), columns={})},
             "rows of 'usage' were known by nothing, and are by occurred_at now",
         ),
+        (
+            {"readings": KnownRule(row=("said_at",), columns={})},
+            {"readings": KnownRule(row=("said_at",), columns={}, replaced="replaced_at")},
+            "rows of 'readings' were replaced by nothing, and are by replaced_at now",
+        ),
     ],
 )
 def test_a_rule_that_changed_is_named(

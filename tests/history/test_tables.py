@@ -23,6 +23,7 @@ def test_the_standard_tables() -> None:
         "tickets",
         "surveys",
         "invoices",
+        "readings",
         "outcomes",
     ]
     assert [name for name, table in STANDARD.items() if table.label_only] == ["outcomes"]
@@ -55,6 +56,29 @@ def test_every_standard_table_can_be_cut_by_time(table: Table) -> None:
 )
 def test_when_a_tickets_values_become_known(name: str, known: str | None) -> None:
     assert TICKETS.column(name).known == known
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"replaced": "ended_at"}, r"no column 'ended_at'"),
+        ({"replaced": "happened_at"}, r"'happened_at' ends a version, so it has to be known when"),
+        ({"replaced": "gone_at"}, r"its key has to be what they share and 'recorded_at'"),
+        ({"replaced": "gone_at", "key": ("recorded_at",)}, r"its key has to be what they share"),
+    ],
+)
+def test_versions_need_a_key_and_an_end_that_is_known(
+    changed: dict[str, object], message: str
+) -> None:
+    gone = Column("gone_at", Kind.TIME, "when it went", known="gone_at")
+    recorded = Column("recorded_at", Kind.TIME, "when it came")
+    with pytest.raises(ConfigError, match=message):
+        table(gone, recorded, **changed)
+
+
+def test_versions_share_their_key_but_for_when_they_came() -> None:
+    assert STANDARD["readings"].identity == ("text_id",)
+    assert TICKETS.identity == ("ticket_id",)
 
 
 def test_a_column_is_found_or_its_nearest_named() -> None:

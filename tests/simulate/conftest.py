@@ -11,11 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from churnml.history.tables import STANDARD
 from churnml.simulate import World, simulate
 from churnml.simulate.clock import Clock
 from churnml.simulate.scene import Scene
-from churnml.simulate.simulation import END, STREAMS, months_before, set_scene
+from churnml.simulate.simulation import END, STREAMS, TABLES, months_before, set_scene
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +26,7 @@ def world_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tables(world_folder: Path) -> Mapping[str, pa.Table]:
-    return {name: pq.read_table(world_folder / f"{name}.parquet") for name in STANDARD}
+    return {name: pq.read_table(world_folder / f"{name}.parquet") for name in TABLES}
 
 
 @pytest.fixture(scope="session")

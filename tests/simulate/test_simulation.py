@@ -15,6 +15,7 @@ from churnml.errors import ConfigError
 from churnml.history.tables import RECORDED_AT, STANDARD, Kind
 from churnml.simulate import simulate
 from churnml.simulate.rows import ARROW
+from churnml.simulate.simulation import TABLES
 
 END = pd.Timestamp("2026-07-01")
 Frames = Mapping[str, pd.DataFrame]
@@ -40,7 +41,7 @@ def test_a_larger_world_begins_with_a_smaller_one(tmp_path: Path) -> None:
     simulate(tmp_path / "small", accounts=130, months=4, seed=5)
     simulate(tmp_path / "large", accounts=300, months=4, seed=5)
 
-    for name in (*STANDARD, "truth/hazard"):
+    for name in (*TABLES, "truth/hazard"):
         small = pq.read_table(tmp_path / "small" / f"{name}.parquet")
         large = pq.read_table(tmp_path / "large" / f"{name}.parquet")
         first = large.filter(pc.less_equal(large["account_id"], "A000130"))
@@ -70,11 +71,11 @@ def test_what_was_written_is_told(tmp_path: Path) -> None:
     churned = outcomes[outcomes.kind == "churned"].cancel_kind.value_counts()
     assert {kind: n for kind, n in made.churned.items() if n} == churned.to_dict()
     assert sorted(path.name for path in made.folder.iterdir()) == sorted(
-        [*(f"{name}.parquet" for name in STANDARD), "truth"]
+        [*(f"{name}.parquet" for name in TABLES), "truth"]
     )
 
 
-@pytest.mark.parametrize("name", STANDARD)
+@pytest.mark.parametrize("name", TABLES)
 def test_tables_keep_the_contract(name: str, tables: Mapping[str, pa.Table]) -> None:
     contract, table = STANDARD[name], tables[name]
     frame = table.to_pandas()
@@ -103,7 +104,7 @@ def test_tables_keep_the_contract(name: str, tables: Mapping[str, pa.Table]) -> 
         assert not frame.duplicated(list(contract.key)).any()
 
 
-@pytest.mark.parametrize("name", STANDARD)
+@pytest.mark.parametrize("name", TABLES)
 def test_nothing_is_known_from_beyond_the_end(name: str, frames: Frames) -> None:
     contract, frame = STANDARD[name], frames[name]
 
@@ -114,7 +115,7 @@ def test_nothing_is_known_from_beyond_the_end(name: str, frames: Frames) -> None
         assert not (frame[time] >= END).any(), time
 
 
-@pytest.mark.parametrize("name", [name for name in STANDARD if name != "accounts"])
+@pytest.mark.parametrize("name", [name for name in TABLES if name != "accounts"])
 def test_every_row_belongs_to_an_account_that_existed(name: str, frames: Frames) -> None:
     created = frames["accounts"].groupby("account_id").created_at.min()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,9 +21,11 @@ from churnml.features.values import DAY, NEVER, Type, Values, numbers
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Pairs", "combine"]
+__all__ = ["Pairs", "Patch", "aggregates", "combine"]
 
 Streams = Mapping[FactKey, Stream]
+Patch = tuple["NDArray[np.intp]", Values]  # which pairs, and their values
+_NO_PATCHES: Mapping[str, Patch] = MappingProxyType({})
 
 
 def combine(
@@ -31,6 +34,7 @@ def combine(
     cells: Mapping[FactKey, Cells],
     pairs: Pairs,
     given: Mapping[str, Values],
+    patches: Mapping[str, Patch] = _NO_PATCHES,
 ) -> dict[str, Values]:
     """Compute every feature of a program that is not a custom function.
 
@@ -46,6 +50,8 @@ def combine(
         Where to compute.
     given : mapping of str to Values
         The features that are custom functions; formulas may read them.
+    patches : mapping of str to Patch
+        Aggregates of some pairs that cells cannot give, in place of those that they do.
 
     Returns
     -------
@@ -58,14 +64,43 @@ def combine(
     FeatureError
         If a sum is too large to be exact.
     """
-    places = Places(plan, pairs)
-    streams = {key: Stream(found, places) for key, found in cells.items()}
-    columns = {CUTOFF_MONTH: _month(places.instants), **given}
-    for asked in program.aggregates:
-        found = _AGGREGATES[asked.how](asked, streams)
-        columns[asked.name] = _days_ahead(found, places.instants) if asked.is_time else found
+    columns = {CUTOFF_MONTH: _month(plan.cutoffs[pairs.cutoff]), **given}
+    for name, found in aggregates(program, plan, cells, pairs).items():
+        columns[name] = found.replaced_at(*patches[name]) if name in patches else found
     for name, formula in program.formulas.items():
         columns[name] = _formula(formula, columns, len(pairs))
+    return columns
+
+
+def aggregates(
+    program: Program, plan: SegmentPlan, cells: Mapping[FactKey, Cells], pairs: Pairs
+) -> dict[str, Values]:
+    """Compute the features that are aggregates of the facts whose cells are given.
+
+    Parameters
+    ----------
+    program, plan, pairs
+        As for `combine`.
+    cells : mapping of FactKey to Cells
+        The cells of some facts.
+
+    Returns
+    -------
+    dict of str to Values
+        By feature, of length ``n_pairs``.
+
+    Raises
+    ------
+    FeatureError
+        If a sum is too large to be exact.
+    """
+    places = Places(plan, pairs)
+    streams = {key: Stream(found, places) for key, found in cells.items()}
+    columns = {}
+    for asked in program.aggregates:
+        if asked.terms[0].fact in streams:
+            found = _AGGREGATES[asked.how](asked, streams)
+            columns[asked.name] = _days_ahead(found, places.instants) if asked.is_time else found
     return columns
 
 

@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 
 def run_functions(
-    program: Program, history: History, accounts: Sequence[str], cutoffs: NDArray[np.int64]
+    history: History, program: Program, accounts: Sequence[str], cutoffs: NDArray[np.int64]
 ) -> dict[str, Values]:
     """Compute the custom features of a program, one cutoff at a time.
 
     Parameters
     ----------
-    program : Program
-        What to compute.
     history : History
         What the functions may see, as of each cutoff.
+    program : Program
+        What to compute.
     accounts : sequence of str, of length n_pairs
         The account of each pair.
     cutoffs : ndarray of int64 (n_pairs,)

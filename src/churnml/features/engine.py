@@ -23,6 +23,7 @@ from churnml.features.facts import Program
 from churnml.features.measures import Fact, FactKey
 from churnml.features.rows import TableRows, cells_from_rows
 from churnml.features.segments import SegmentPlan, by_time_of_day, plan
+from churnml.features.versions import corrected, standing_rows
 from churnml.history.asof import History, microseconds, read_rows
 from churnml.history.dialect import no_room, said
 from churnml.history.tables import ACCOUNT_ID
@@ -171,10 +172,10 @@ class _Request:
         inside = np.flatnonzero((self.account >= first) & (self.account < stop))
         account, cutoff = self.account[inside], self.cutoff[inside]
         pairs = Pairs(account - first, cutoff, stop - first)
-        given = run_functions(
-            self.program, self.history, self.ids[account].tolist(), self.plan.cutoffs[cutoff]
+        asked = self.history, self.program, self.ids[account].tolist(), self.plan.cutoffs[cutoff]
+        columns = combine(
+            self.program, self.plan, cells, pairs, run_functions(*asked), corrected(*asked)
         )
-        columns = combine(self.program, self.plan, cells, pairs, given)
         return Rows(self.position[inside], _table(self.program, columns))
 
 
@@ -236,11 +237,12 @@ def compute_live(
     for key, fact in program.facts.items():
         if key.table not in rows:
             found = _account_rows(history, key.table, unique)
-            rows[key.table] = TableRows(fact.contract, found, unique)
+            standing = standing_rows(fact.contract, found, instant)
+            rows[key.table] = TableRows(fact.contract, standing, unique)
         cells[key] = cells_from_rows(fact, rows[key.table], cut)
     account = np.array([unique[name] for name in accounts], dtype=np.int64)
     pairs = Pairs(account, np.zeros_like(account), len(unique))
-    given = run_functions(program, history, accounts, np.full(len(accounts), instant))
+    given = run_functions(history, program, accounts, np.full(len(accounts), instant))
     return _table(program, combine(program, cut, cells, pairs, given))
 
 

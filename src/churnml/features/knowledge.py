@@ -23,10 +23,13 @@ class KnownRule(FrozenModel):
         The times whose latest makes a row known.
     columns : dict of str to str
         The columns that are known later than their row, and by which time.
+    replaced : str, optional
+        The time at which a later version takes a row's place.
     """
 
     row: tuple[str, ...]
     columns: dict[str, str]
+    replaced: str | None = None
 
 
 def known_rules(catalogue: Catalogue, contracts: Mapping[str, Table]) -> dict[str, KnownRule]:
@@ -57,7 +60,7 @@ def known_rules(catalogue: Catalogue, contracts: Mapping[str, Table]) -> dict[st
 def _rule(table: Table, read: set[str]) -> KnownRule:
     later = {column.name: column.known for column in table.columns if column.name in read}
     known = {name: time for name, time in sorted(later.items()) if time is not None}
-    return KnownRule(row=row_known_columns(table), columns=known)
+    return KnownRule(row=row_known_columns(table), columns=known, replaced=table.replaced)
 
 
 def changed(then: Mapping[str, KnownRule], now: Mapping[str, KnownRule]) -> str:
@@ -73,6 +76,9 @@ def changed(then: Mapping[str, KnownRule], now: Mapping[str, KnownRule]) -> str:
         old, new = then.get(table, nothing), now.get(table, nothing)
         if old.row != new.row:
             return f"rows of {table!r} were known by {_by(old.row)}, and are by {_by(new.row)} now"
+        if old.replaced != new.replaced:
+            was, is_now = (_by(tuple(filter(None, [rule.replaced]))) for rule in (old, new))
+            return f"rows of {table!r} were replaced by {was}, and are by {is_now} now"
         for column in sorted({*old.columns, *new.columns}):
             was, is_now = (_column_by(rule, column) for rule in (old, new))
             if was != is_now:

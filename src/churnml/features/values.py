@@ -71,6 +71,19 @@ class Values:
         """Keep the values at some places."""
         return Values(self.type, self.data[places], self.valid[places], self.levels)
 
+    def followed_by(self, other: Values) -> Values:
+        """Append the values of another column of the same type."""
+        levels, own, others = _merged(self, other)
+        data = np.concatenate([own, others])
+        return Values(self.type, data, np.concatenate([self.valid, other.valid]), levels)
+
+    def replaced_at(self, places: NDArray[np.intp], other: Values) -> Values:
+        """Put another column's values, of the same type, in the place of those at `places`."""
+        levels, own, others = _merged(self, other)
+        data, valid = own.copy(), self.valid.copy()
+        data[places], valid[places] = others, other.valid
+        return Values(self.type, data, valid, levels)
+
     def sortable(self) -> NDArray[Any]:
         """Make values comparable: strings by their place in the order of their bytes."""
         if self.type is not Type.STRING:
@@ -91,6 +104,19 @@ class Values:
             return pa.nulls(len(self.data), pa.string())
         codes = pa.array(self.data.astype(np.int32), mask=~self.valid)
         return pa.DictionaryArray.from_arrays(codes, pa.array(self.levels)).cast(pa.string())
+
+
+def _merged(one: Values, two: Values) -> tuple[tuple[str, ...], NDArray[Any], NDArray[Any]]:
+    """Bring the codes of two columns of strings to the same levels; other values stay."""
+    levels = tuple(dict.fromkeys((*one.levels, *two.levels)))
+    if not levels:
+        return (), one.data, two.data
+    place = {level: code for code, level in enumerate(levels)}
+    own, others = (
+        np.array([place[level] for level in values.levels] or [0], dtype=np.int64)[values.data]
+        for values in (one, two)
+    )
+    return levels, own, others
 
 
 @lru_cache(maxsize=32)

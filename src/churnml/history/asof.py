@@ -53,6 +53,23 @@ def row_known_columns(table: Table) -> tuple[str, ...]:
     return (RECORDED_AT,) if table.scheduled else (table.time, RECORDED_AT)
 
 
+def standing(table: Table, instant: exp.Expr) -> exp.Expr:
+    """Write the condition under which a row counts at an instant: known, and not yet replaced.
+
+    Parameters
+    ----------
+    table : Table
+        The contract, holding only the columns that are present.
+    instant : sqlglot.exp.Expr
+        A timestamp.
+    """
+    known = known_at(table) < instant
+    if table.replaced is None:
+        return known
+    end = exp.column(table.replaced)
+    return exp.and_(known, exp.or_(end.is_(exp.null()), end.copy() >= instant.copy()))
+
+
 def own_times(table: Table, columns: Iterable[str]) -> tuple[str, ...]:
     """Name the times of single columns that must have come before `columns` are known.
 
@@ -411,13 +428,12 @@ def as_of_select(table: Table, cutoff: dt.datetime) -> exp.Select:
     Returns
     -------
     sqlglot.exp.Select
-        Rows known before the cutoff, with columns that were not yet known as null.
+        Rows known and not yet replaced before the cutoff, with columns that were not yet known as
+        null.
     """
     instant = exp.cast(exp.Literal.string(cutoff.isoformat(sep=" ")), "timestamp")
     selected = [_blanked(column, instant).as_(column.name) for column in table.columns]
-    return (
-        exp.select(*selected).from_(exp.to_table(table.name)).where(known_at(table, ()) < instant)
-    )
+    return exp.select(*selected).from_(exp.to_table(table.name)).where(standing(table, instant))
 
 
 def _blanked(column: Column, instant: exp.Expr) -> exp.Expr:
@@ -444,7 +460,8 @@ def _rules(table: Table) -> str:
     """
     columns = [[c.name, c.kind.value, c.known] for c in table.columns]
     own = [table.time, table.key, table.dimension, table.scheduled, table.label_only]
-    return json.dumps([columns, own])
+    versions = [] if table.replaced is None else [table.replaced]
+    return json.dumps([columns, own + versions])
 
 
 def _content(rows: pa.Table) -> str:

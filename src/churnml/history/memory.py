@@ -67,6 +67,7 @@ def only(table: Table, present: Iterable[str]) -> Table:
         columns=columns,
         key=tuple(name for name in table.key if name in there),
         dimension=table.dimension if table.dimension in there else None,
+        replaced=table.replaced if table.replaced in there else None,
     )
 
 

@@ -87,6 +87,10 @@ class Table:
         Whether `time` may lie in the future (a term that is booked to start).
     label_only : bool
         Whether features may never read the table, only labels.
+    replaced : str, optional
+        The time column at which a later version takes a row's place. Rows are then versions of one
+        another where they agree in all of `key` but ``recorded_at``, and at any cutoff the one
+        that stood then counts, however much later it was corrected.
     """
 
     name: str
@@ -97,6 +101,7 @@ class Table:
     dimension: str | None = None
     scheduled: bool = False
     label_only: bool = False
+    replaced: str | None = None
 
     def __post_init__(self) -> None:
         names = self.names
@@ -116,6 +121,27 @@ class Table:
             self._check_allowed(column)
         if self.column(self.time).kind is not Kind.TIME:
             raise ConfigError(f"table {self.name!r}: its time {self.time!r} is not a time column.")
+        self._check_versions()
+
+    def _check_versions(self) -> None:
+        """Refuse versions that nothing tells apart, or that replace each other unknown."""
+        if self.replaced is None:
+            return
+        if self.column(self.replaced).known != self.replaced:
+            raise ConfigError(
+                f"table {self.name!r}: {self.replaced!r} ends a version, so it has to be known "
+                "when it has come: give it known = its own name."
+            )
+        if RECORDED_AT not in self.key or len(self.key) == 1 or self.scheduled:
+            raise ConfigError(
+                f"table {self.name!r} holds versions; its key has to be what they share and "
+                f"{RECORDED_AT!r}, and its rows may not be scheduled."
+            )
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The key without ``recorded_at``, where rows are versions: what they share."""
+        return tuple(name for name in self.key if name != RECORDED_AT)
 
     def _check_allowed(self, column: Column) -> None:
         """Refuse bounds and choices that no value could be judged by."""
@@ -396,6 +422,70 @@ INVOICES = Table(
     ),
 )
 
+# What a message may want, how far it may have gone with a competitor, and what it may be about.
+INTENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "cancel_question": "asks about cancelling",
+        "cancel_request": "cancels, or asks for it",
+        "legal_threat": "threatens with lawyers, courts or authorities",
+        "refund": "wants money back",
+        "escalation": "wants to speak to somebody above",
+        "renewal_question": "asks about renewing",
+        "expansion_interest": "is interested in more",
+    }
+)
+COMPETITOR_LEVELS = ("mentioned", "evaluating", "switching", "switched")
+THEMES = ("product", "timeline", "pricing_billing", "support", "competitive", "positive")
+READERS = ("model", "source", "person")
+
+
+def about(theme: str) -> str:
+    """Name the column of readings that says whether a text is about a theme."""
+    return f"about_{theme}"
+
+
+READINGS = Table(
+    name="readings",
+    doc=(
+        "What one text of a customer says, as a model read it, or a person; a correction is a "
+        "further row. churnml makes it from messages, tickets and surveys where no source gives it."
+    ),
+    key=("text_id", RECORDED_AT),
+    time="said_at",
+    replaced="replaced_at",
+    columns=(
+        _id("text_id", "the text: table and key, such as `messages/m-7`", required=True),
+        _ACCOUNT,
+        _event("said_at", "when it was written"),
+        _RECORDED,
+        _time("replaced_at", "when a correction took the row's place", after="said_at"),
+        Column(
+            "table",
+            Kind.STRING,
+            "what kind of text it is",
+            required=True,
+            choices=("messages", "tickets", "surveys"),
+        ),
+        _id("contact_id", "who wrote it"),
+        Column("reader", Kind.STRING, "who says so", choices=READERS),
+        _string("version", "the version of the model that read it, or the person's name"),
+        _string("language", "the text's language, ISO 639; an unknown one is read no further"),
+        Column("sentiment", Kind.STRING, "its tone, five levels", choices=SENTIMENTS),
+        *(Column(name, Kind.BOOLEAN, f"whether it {what}") for name, what in INTENTS.items()),
+        _string("competitor", "the competitor with whom it has gone furthest"),
+        Column(
+            "competitor_level",
+            Kind.STRING,
+            "how far it has gone with them",
+            choices=COMPETITOR_LEVELS,
+        ),
+        *(
+            Column(about(name), Kind.BOOLEAN, f"whether it is of the theme {name}")
+            for name in THEMES
+        ),
+    ),
+)
+
 OUTCOMES = Table(
     name="outcomes",
     doc="What became of an account, as the business records it; read by labels alone.",
@@ -436,6 +526,7 @@ STANDARD: Mapping[str, Table] = MappingProxyType(
             TICKETS,
             SURVEYS,
             INVOICES,
+            READINGS,
             OUTCOMES,
         )
     }

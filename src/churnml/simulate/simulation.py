@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churnml.errors import ConfigError
-from churnml.history.tables import STANDARD
+from churnml.history.tables import READINGS, STANDARD
 from churnml.simulate.bills import invoice_rows
 from churnml.simulate.clock import DAY, Clock
 from churnml.simulate.cohort import account_rows, enrol
@@ -36,6 +36,8 @@ BATCH = 128  # accounts; part of the world's definition, as seeds belong to batc
 # Where history ends unless its start is given: long past, since checks refuse what is yet to come.
 END = dt.datetime(2026, 7, 1)
 HAZARD = "truth/hazard"
+# What texts say is for whoever reads them.
+TABLES = tuple(name for name in STANDARD if name != READINGS.name)
 LONGEST = 240  # months
 # Every part draws from a stream of its own, so that a change to one leaves the others as they were.
 STREAMS = (
@@ -122,7 +124,7 @@ def simulate(
     clock = Clock.spanning(begin, months)
     outages = outage_weeks(world, clock, np.random.default_rng(np.random.SeedSequence(seed)))
     churned = {"voluntary": 0, "involuntary": 0}
-    with TableWriter(Path(folder), (*STANDARD, HAZARD)) as writer:
+    with TableWriter(Path(folder), (*TABLES, HAZARD)) as writer:
         for batch in range(-(-accounts // BATCH)):
             keep = min(accounts - batch * BATCH, BATCH)
             tables = simulate_batch(world, clock, outages, batch, keep, seed)
@@ -187,7 +189,7 @@ def simulate_batch(
         "outcomes": outcome_rows(cohort, contract, leaving, scene.mood, clock, rng["outcomes"]),
     }
     ids, since, until = cohort.ids[:keep], clock.start * DAY, clock.end * DAY
-    tables = {name: observed(rows[name], STANDARD[name], ids, since, until) for name in STANDARD}
+    tables = {name: observed(rows[name], STANDARD[name], ids, since, until) for name in TABLES}
     tables[HAZARD] = hazard_table(scene, keep, rng["truth"])
     return tables
 
