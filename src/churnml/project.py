@@ -156,6 +156,11 @@ class Project:
         return self.var / "history"
 
     @property
+    def readings(self) -> Path:
+        """What customers' texts say, by the version of the reader that read them."""
+        return self.var / "readings"
+
+    @property
     def quarantine(self) -> Path:
         """Rows that would corrupt a score, with the reason of each."""
         return self.var / "quarantine"

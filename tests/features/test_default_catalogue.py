@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,18 +26,21 @@ from churnml.history.memory import only
 from churnml.history.tables import STANDARD, Table
 from churnml.labels.terms import Terms
 from churnml.simulate import simulate
+from churnml.text.reading import read_reader
+from churnml.text.readings import Readings
 
 FAMILIES = (
-    "billing", "engagement", "lifecycle", "satisfaction", "sentiment", "support", "usage",
+    "billing", "engagement", "lifecycle", "satisfaction", "sentiment", "support", "usage", "voice",
 )  # fmt: skip
 UNITS = {
     "count", "days", "events", "flag", "hours", "messages", "money", "name", "people", "points",
-    "ratio", "share", "tickets",
+    "ratio", "share", "texts", "tickets",
 }  # fmt: skip
 # The sample world sells one product, and few of its customers leave a bill unpaid for long.
 MAY_BE_CONSTANT = {"terms_active", "overdue_invoices_over_28d"}
 UNTIL = dt.datetime(2025, 7, 1)
 CUTOFFS = (dt.datetime(2025, 1, 1), dt.datetime(2025, 3, 9, 14, 30), UNTIL)
+WORDS = Path(__file__).parents[2] / "data" / "text.toml"
 Row = dict[str, Any]
 
 
@@ -45,12 +49,20 @@ def catalogue(root: Path) -> Catalogue:
     return read_catalogue(sorted((root / "features").glob("*.toml")), STANDARD)
 
 
+def with_readings(history: History, folder: Path) -> History:
+    def silent(what: str, share: float) -> None:
+        pass
+
+    return Readings(folder, lambda: read_reader(WORDS)).joined(history, silent)
+
+
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     folder = tmp_path_factory.mktemp("sample")
     simulate(folder, accounts=128, months=18, seed=11, start=dt.datetime(2024, 1, 1))
     tables = {file.stem: pq.read_table(file) for file in folder.glob("*.parquet")}
-    return History.from_tables(tables, observed_until=UNTIL)
+    found = History.from_tables(tables, observed_until=UNTIL)
+    return with_readings(found, folder / "readings")
 
 
 @pytest.fixture(scope="module")
@@ -121,6 +133,8 @@ def test_edges_are_few(program: Program) -> None:
 def test_monotone_features_are_those_where_nothing_else_could_be_true(catalogue: Catalogue) -> None:
     bound = {name: catalogue.get(name).monotone for name in catalogue.columns}
     assert {name: sign for name, sign in bound.items() if sign} == {
+        "cancel_requests_91d": 1,
+        "competitor_steps_182d": 1,
         "csat_last": -1,
         "days_since_use": 1,
         "disputed_invoices_364d": 1,
@@ -128,6 +142,7 @@ def test_monotone_features_are_those_where_nothing_else_could_be_true(catalogue:
         "failed_payments_364d": 1,
         "failed_payments_91d": 1,
         "hostile_messages_182d": 1,
+        "legal_threats_182d": 1,
         "nps_last": -1,
         "nps_mean_182d": -1,
         "overdue_invoices": 1,
@@ -135,6 +150,7 @@ def test_monotone_features_are_those_where_nothing_else_could_be_true(catalogue:
         "poor_ticket_ratings_182d": 1,
         "ticket_csat_last": -1,
         "unanswered_in_a_row": 1,
+        "unhappy_in_a_row": 1,
         "unpleased_in_a_row": 1,
     }
 
@@ -235,14 +251,15 @@ def by_hand(catalogue: Catalogue, **tables: list[Row]) -> Row:
     held = {}
     for name, rows in tables.items():
         contract = STANDARD[name]
-        told = [{"account_id": "a", **row} for row in rows]
-        for number, row in enumerate(told):
+        own = [{"account_id": "a", **row} for row in rows]
+        for number, row in enumerate(own):
             row.update({key: f"{key}{number}" for key in contract.key if key not in row})
-        columns = [c for c in contract.names if any(c in row for row in told)]
-        held[name] = pa.table({c: pa.array([row.get(c) for row in told]) for c in columns})
-    history = History.from_tables(held, observed_until=NOW)
-    kept, _ = catalogue.available(history.contracts)
-    found = compute_live(history, compile_catalogue(kept, history.contracts), ["a"], NOW)
+        columns = [c for c in contract.names if any(c in row for row in own)]
+        held[name] = pa.table({c: pa.array([row.get(c) for row in own]) for c in columns})
+    with tempfile.TemporaryDirectory() as folder:
+        history = with_readings(History.from_tables(held, observed_until=NOW), Path(folder))
+        kept, _ = catalogue.available(history.contracts)
+        found = compute_live(history, compile_catalogue(kept, history.contracts), ["a"], NOW)
     values: Row = found.to_pylist()[0]
     return values
 
@@ -438,6 +455,47 @@ def test_messages_by_hand(catalogue: Catalogue) -> None:
     assert found["sentiment_last"] == "negative"
     assert found["unpleased_in_a_row"] == 3
     assert found["unhappy_people_91d"] == 1
+    assert (found["hostile_texts_ever"], found["unhappy_in_a_row"]) == (1, 2)
+    assert (found["cancel_requests_91d"], found["days_since_cancel_words"]) == (0, None)
+
+
+def test_what_customers_say_by_hand(catalogue: Catalogue) -> None:
+    def wrote(days: float, text: str) -> Row:
+        return {"sent_at": ago(days), "direction": "inbound", "text": text}
+
+    found = by_hand(
+        catalogue,
+        messages=[
+            wrote(100, "Please cancel our subscription."),
+            wrote(50, "How do we cancel our subscription?"),
+            wrote(20, "We have decided to switch to Fieldstack."),
+            wrote(19, "Thank you so much, the import from Opsnova works great."),
+            {**wrote(2, "Please cancel our subscription."), "direction": "outbound"},
+        ],
+        tickets=[
+            {
+                "opened_at": ago(3),
+                "text": "The invoice is wrong again and the price is outrageous. This is terrible.",
+            }
+        ],
+        surveys=[
+            {
+                "sent_at": ago(9),
+                "responded_at": ago(8),
+                "kind": "nps",
+                "comment": "You are liars and crooks, our lawyers will sue you.",
+            }
+        ],
+    )
+
+    assert (found["cancel_requests_91d"], found["cancel_questions_91d"]) == (0, 1)
+    assert found["days_since_cancel_words"] == 50
+    assert (found["competitor_texts_91d"], found["competitor_steps_182d"]) == (2, 1)
+    assert found["days_since_competitor"] == 19
+    assert found["legal_threats_182d"] == 1
+    assert (found["hostile_texts_ever"], found["unhappy_comments_182d"]) == (1, 1)
+    assert (found["unhappy_tickets_91d"], found["complaints_pricing_billing_91d"]) == (1, 1)
+    assert found["unhappy_in_a_row"] == 2
 
 
 @pytest.mark.parametrize(

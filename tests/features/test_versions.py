@@ -32,7 +32,7 @@ COLUMNS = (
     "said_at",
     "recorded_at",
     "replaced_at",
-    "table",
+    "origin",
     "contact_id",
     "sentiment",
 )
@@ -181,7 +181,7 @@ def text(
             "said_at": said,
             "recorded_at": said + after,
             "replaced_at": None,
-            "table": "messages",
+            "origin": "messages",
             "contact_id": f"{account}-{name[-1]}",
             "sentiment": sentiment,
         }

@@ -228,13 +228,18 @@ class History:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 over the content of all tables, when it is known, and the end of observation."""
-        digests = self.digests
-        if digests is None:
-            digests = {name: _content(self.hindsight(name)) for name in self.contracts}
+        digests = self.known_digests
         rules = {name: _rules(table) for name, table in self.contracts.items()}
         parts = [f"{name}:{digest}:{rules[name]}" for name, digest in sorted(digests.items())]
         text = "\n".join([self.observed_until.isoformat(), *parts])
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def known_digests(self) -> Mapping[str, str]:
+        """SHA-256 of each table's content."""
+        if self.digests is not None:
+            return self.digests
+        return {name: _content(self.hindsight(name)) for name in self.contracts}
 
     def contract(self, table: str) -> Table:
         """Look up the contract of a table that is present.

@@ -460,7 +460,7 @@ READINGS = Table(
         _RECORDED,
         _time("replaced_at", "when a correction took the row's place", after="said_at"),
         Column(
-            "table",
+            "origin",
             Kind.STRING,
             "what kind of text it is",
             required=True,
@@ -483,6 +483,7 @@ READINGS = Table(
             Column(about(name), Kind.BOOLEAN, f"whether it is of the theme {name}")
             for name in THEMES
         ),
+        _string("evidence", "the words that show it: a JSON object, by column"),
     ),
 )
 

@@ -10,9 +10,12 @@ would look like a reading.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from churnml.history.tables import SENTIMENTS
@@ -23,7 +26,7 @@ from churnml.text.prose import Prose, Span, read_prose
 from churnml.text.sentiment import BATCH, SentimentModel, shipped_model
 from churnml.text.themes import ThemeFinding, Themes
 from churnml.text.tokens import tokenize
-from churnml.text.vocabulary import Vocabulary
+from churnml.text.vocabulary import Vocabulary, read_vocabulary
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,11 @@ def _place(span: Span) -> dict[str, Any]:
     return {"start": span.start, "end": span.end, "text": span.text}
 
 
+# Raised whenever rules read any message otherwise than before: readings of two versions must not
+# be counted together.
+RULES = 1
+
+
 class Reader:
     """Reads messages by one model of tone and one list of words.
 
@@ -112,8 +120,15 @@ class Reader:
 
     def __init__(self, vocabulary: Vocabulary, model: SentimentModel | None = None) -> None:
         self.model = shipped_model() if model is None else model
+        self._vocabulary = vocabulary
         self._competitors = Competitors(vocabulary.competitor)
         self._themes = Themes(vocabulary.themes)
+
+    @cached_property
+    def version(self) -> str:
+        """What readings are named by: all that they depend on but the text."""
+        parts = f"{RULES}\n{self.model.version}\n{self._vocabulary.model_dump_json()}"
+        return f"{RULES}.{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
 
     def read(self, texts: Sequence[str]) -> list[Reading]:
         """Read messages, as they were received.
@@ -171,3 +186,23 @@ class Reader:
             )
             for n, item in enumerate(prose)
         ]
+
+
+def read_reader(path: Path) -> Reader:
+    """Make the reader that a project asks for.
+
+    Parameters
+    ----------
+    path : Path
+        Its ``data/text.toml``.
+
+    Raises
+    ------
+    ConfigError
+        If the file is at fault.
+    BundleError
+        If the model of tone that it names is not there, or is damaged.
+    """
+    vocabulary = read_vocabulary(path)
+    model = SentimentModel.load(path.parent / vocabulary.model) if vocabulary.model else None
+    return Reader(vocabulary, model)

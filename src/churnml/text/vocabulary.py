@@ -81,8 +81,12 @@ class Vocabulary(FrozenModel):
         Who is looked for in messages; nobody when empty.
     themes : ThemeWords
         What tells each theme.
+    model : str, optional
+        The model of tone that `churnml text train` made, by its path from this file's folder; the
+        shipped one if omitted.
     """
 
+    model: str | None = None
     competitor: tuple[Competitor, ...] = ()
     themes: ThemeWords
 

@@ -40,6 +40,10 @@ from churnml.labels import ColumnLabel, Labels, label, label_column
 from churnml.labels.arrival import arrival
 from churnml.locks import locked
 from churnml.project import Project
+from churnml.text import corrections, vocabulary
+from churnml.text.corrections import read_corrections
+from churnml.text.reading import read_reader
+from churnml.text.readings import Readings
 from churnml.training.columns import Columns
 from churnml.training.recipes import FeatureChoice, Recipe
 
@@ -72,7 +76,9 @@ class Prepared:
 
 
 def open_history(project: Project, progress: Progress) -> History:
-    """Open clean history, reading the sources first if they have changed.
+    """Open clean history with the readings of what customers wrote.
+
+    The sources are read first if they have changed, and so are texts that are new.
 
     Parameters
     ----------
@@ -85,6 +91,8 @@ def open_history(project: Project, progress: Progress) -> History:
     ------
     DataError
         If what is read now would corrupt a score.
+    ConfigError
+        If texts are new and the readings there were made by another version of the reader.
     """
     # Two that read at once would take each other's folder away.
     with locked(
@@ -92,7 +100,22 @@ def open_history(project: Project, progress: Progress) -> History:
     ):
         if not is_current(project.sources, base=project.data, into=project.history):
             _read(project, progress)
-        return History.open(project.history)
+        return readings(project).joined(History.open(project.history), progress)
+
+
+def readings(project: Project) -> Readings:
+    """Say where a project keeps readings, who makes them, and what people corrected.
+
+    Parameters
+    ----------
+    project : Project
+        The project.
+    """
+    return Readings(
+        folder=project.readings,
+        reader=lambda: read_reader(project.data / vocabulary.FILE),
+        corrections=read_corrections(project.data / corrections.FILE),
+    )
 
 
 def require_unchanged(project: Project, history: History) -> None:
@@ -110,7 +133,10 @@ def require_unchanged(project: Project, history: History) -> None:
     DataError
         If another reading has taken its place, so that the computation may have seen both.
     """
-    if History.open(project.history).fingerprint != history.fingerprint:
+    there = History.open(project.history)
+    digests = history.known_digests
+    same = all(digests.get(name) == digest for name, digest in there.known_digests.items())
+    if not same or there.observed_until != history.observed_until:
         raise DataError(
             f"{project.history} was read anew while this ran, so that what was computed may be of "
             "two histories. Run it again."

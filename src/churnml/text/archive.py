@@ -1,0 +1,185 @@
+"""The archive: every text's reading, kept with the version of the reader that made it.
+
+A reading depends on the text alone, so that texts are known by their digest, and what is read twice
+is kept once. All readings are of one version: features of two would mean two things. Reading anew
+by another version is asked for, never a side effect.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from churnml.errors import ConfigError, SourceError
+from churnml.history.asof import History
+from churnml.history.dialect import literal
+from churnml.history.tables import COMPETITOR_LEVELS, INTENTS, THEMES, about
+from churnml.text.reading import Reader, Reading
+from churnml.text.spoken import spoken
+
+if TYPE_CHECKING:
+    import duckdb
+
+ARCHIVE = "archive.parquet"
+SCHEMA = pa.schema(
+    [
+        ("digest", pa.string()),
+        ("language", pa.string()),
+        ("sentiment", pa.string()),
+        *((name, pa.bool_()) for name in INTENTS),
+        ("competitor", pa.string()),
+        ("competitor_level", pa.string()),
+        *((about(name), pa.bool_()) for name in THEMES),
+        ("evidence", pa.string()),
+    ]
+)
+PARTS = tuple(name for name in SCHEMA.names if name not in {"digest", "language", "evidence"})
+_VERSION = b"churnml_reader"
+_CHUNK = 50_000  # texts read between two writes: what a killed process loses at most
+_STEP = 1_000  # texts between two signs of progress
+_SHOWN = 240  # characters of evidence
+
+
+class Archive:
+    """The readings of texts, in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the file; made where it is missing. Whoever writes holds a lock.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / ARCHIVE
+
+    @property
+    def version(self) -> str | None:
+        """The version of the reader that made the readings; none where there are none.
+
+        Raises
+        ------
+        SourceError
+            If the file is damaged.
+        """
+        if not self.path.is_file():
+            return None
+        try:
+            metadata = pq.read_schema(self.path).metadata or {}
+        except (OSError, pa.ArrowInvalid) as error:
+            raise SourceError(
+                f"{self.path}: cannot be read ({error}). `churnml text reread` makes it anew."
+            ) from error
+        return str(metadata.get(_VERSION, b"").decode())
+
+    @property
+    def relation(self) -> str:
+        """SQL of all readings: a row a text, by its digest."""
+        if self.path.is_file():
+            return f"SELECT * FROM read_parquet({literal(self.path)})"
+        types = {pa.bool_(): "BOOLEAN", pa.string(): "VARCHAR"}
+        nothing = ", ".join(f'NULL::{types[item.type]} AS "{item.name}"' for item in SCHEMA)
+        return f"SELECT {nothing} WHERE false"
+
+    def forget(self) -> None:
+        """Begin anew: the next reading of history reads all of it."""
+        self.path.unlink(missing_ok=True)
+
+    def complete(
+        self,
+        history: History,
+        reader: Callable[[], Reader],
+        progress: Callable[[str, float], None],
+    ) -> None:
+        """Read every text of history that was not read before.
+
+        Parameters
+        ----------
+        history : History
+            Clean history.
+        reader : callable
+            Gives who reads; called only where there is something to read.
+        progress : callable
+            Told what is being done and the share that is done.
+
+        Raises
+        ------
+        ConfigError
+            If there is something to read, and what is there was read by another version.
+        """
+        with history.connect() as connection:
+            waiting = self._waiting(history, connection)
+            if not waiting:
+                return
+            who = reader()
+            if self.version not in {None, who.version}:
+                raise ConfigError(
+                    f"{waiting:,} texts are new, and the readings there were made by version "
+                    f"{self.version}; this is {who.version}. Models learnt from the former. "
+                    "`churnml text reread` reads all of history anew; train again after it."
+                )
+            done = 0
+            connection.execute("SELECT digest, text FROM waiting ORDER BY digest")
+            while rows := connection.fetchmany(_CHUNK):
+                found: list[dict[str, Any]] = []
+                for reading in who.stream(text for _, text in rows):
+                    if done % _STEP == 0:
+                        progress("reading what customers wrote", done / waiting)
+                    found.append(_row(rows[len(found)][0], reading))
+                    done += 1
+                self._append(found, who.version)
+
+    def _waiting(self, history: History, connection: duckdb.DuckDBPyConnection) -> int:
+        """Lay out the texts that have no reading, each once, and count them."""
+        words = spoken(history)
+        if words is None:
+            return 0
+        connection.execute(
+            "CREATE TEMP TABLE waiting AS SELECT sha256(text) AS digest, any_value(text) AS text "
+            f"FROM ({words}) WHERE text IS NOT NULL GROUP BY digest"
+        )
+        connection.execute(
+            f"DELETE FROM waiting WHERE digest IN (SELECT digest FROM ({self.relation}))"
+        )
+        row = connection.execute("SELECT count(*) FROM waiting").fetchone()
+        return int(row[0]) if row else 0
+
+    def _append(self, rows: list[dict[str, Any]], version: str) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        schema = SCHEMA.with_metadata({_VERSION: version.encode()})
+        new = self.path.with_name(f".{ARCHIVE}.unfinished")
+        with pq.ParquetWriter(new, schema, compression="zstd") as writer:
+            for batch in self._kept():
+                writer.write_batch(batch.cast(schema))
+            writer.write_table(pa.Table.from_pylist(rows, schema))
+        new.replace(self.path)
+
+    def _kept(self) -> Iterator[pa.RecordBatch]:
+        if self.path.is_file():
+            with pq.ParquetFile(self.path) as file:
+                yield from file.iter_batches()
+
+
+def _row(digest: str, reading: Reading) -> dict[str, Any]:
+    """Lay a reading out in columns; what was not read is null."""
+    row: dict[str, Any] = {"digest": digest, "language": reading.language}
+    if reading.tone is None:
+        return row
+    evidence = {"sentiment": reading.tone.span.text}
+    wanted = {item.intent.value: item.span.text for item in reading.intents}
+    themes = {about(item.theme.value): item.span.text for item in reading.themes}
+    row["sentiment"] = reading.tone.level
+    row.update((name, name in wanted) for name in INTENTS)
+    row.update((about(name), about(name) in themes) for name in THEMES)
+    rivals = sorted(reading.competitors, key=lambda item: COMPETITOR_LEVELS.index(item.level.value))
+    if rivals:
+        furthest = rivals[-1]
+        row["competitor"], row["competitor_level"] = furthest.name, furthest.level.value
+        evidence["competitor_level"] = furthest.span.text
+    evidence |= wanted | themes
+    shown = {name: " ".join(text.split())[:_SHOWN] for name, text in evidence.items()}
+    return row | {"evidence": json.dumps(shown, ensure_ascii=False)}

@@ -1,0 +1,187 @@
+"""The table of readings: what customers said, as it stood at any time, for features to count.
+
+::
+
+    words of history + archive (by digest) + corrections → readings, a version a row
+
+A text's first version is what the model read, or what a source told of its tone, known since the
+text was. Every correction is a further version, known since it was made; see
+`churnml.history.tables.READINGS`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from churnml.errors import SourceError
+from churnml.history.asof import History
+from churnml.history.dialect import literal, said
+from churnml.history.memory import ARROW_TYPES
+from churnml.history.tables import READINGS
+from churnml.text.archive import PARTS, Archive
+from churnml.text.corrections import Correction
+from churnml.text.reading import Reader
+from churnml.text.spoken import spoken
+
+TABLE = "readings.parquet"
+_MADE_FROM = b"churnml_made_from"
+_SCHEMA = pa.schema([(column.name, ARROW_TYPES[column.kind]) for column in READINGS.columns])
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Readings:
+    """Where readings are kept, and who makes them.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the archive and the table.
+    reader : callable
+        Gives who reads what was not read before; called only where there is something.
+    corrections : tuple of Correction
+        What people say, in the order in which they said it.
+    """
+
+    folder: Path
+    reader: Callable[[], Reader]
+    corrections: tuple[Correction, ...] = ()
+
+    def joined(self, history: History, progress: Callable[[str, float], None]) -> History:
+        """Add the table of readings to history, reading first what was not read before.
+
+        Parameters
+        ----------
+        history : History
+            Clean history. Where a source gave it readings, or it has no words, it stays as it is.
+        progress : callable
+            Told what is being done and the share that is done.
+
+        Raises
+        ------
+        ConfigError
+            If something is to be read, and what is there was read by another version.
+        SourceError
+            If a file is damaged, or disk or memory does not suffice.
+        """
+        words = spoken(history)
+        if words is None or READINGS.name in history.contracts:
+            return history
+        archive, path = Archive(self.folder), self.folder / TABLE
+        made_from = self._made_from(history, archive)
+        if _told(path) != made_from:
+            archive.complete(history, self.reader, progress)
+            made_from = self._made_from(history, archive)
+            progress("laying out readings", 0.9)
+            self._write(path, words, history, archive, made_from)
+        return replace(
+            history,
+            contracts=MappingProxyType({**history.contracts, READINGS.name: READINGS}),
+            data=MappingProxyType({**history.data, READINGS.name: path}),
+            # Whatever the table holds follows from what it was made from.
+            digests=MappingProxyType({**history.known_digests, READINGS.name: made_from}),
+        )
+
+    def _made_from(self, history: History, archive: Archive) -> str:
+        parts = [history.fingerprint, archive.version or "", _SCHEMA.to_string()]
+        parts += [
+            json.dumps([c.text_id, c.part, c.value, c.by, str(c.at)]) for c in self.corrections
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def _write(
+        self, path: Path, words: str, history: History, archive: Archive, made_from: str
+    ) -> None:
+        wanted = sorted({item.text_id for item in self.corrections})
+        with history.connect() as connection:
+            connection.register("corrected", pa.table({"text_id": pa.array(wanted, pa.string())}))
+            first = _first_versions(words, archive)
+            firsts = _fetch(
+                connection, f"SELECT * FROM ({first}) WHERE text_id IN (FROM corrected)"
+            ).to_pylist()
+            later = pa.Table.from_pylist(list(_versions(firsts, self.corrections)), _SCHEMA)
+            connection.register("versions", later)
+            names = ", ".join(f'"{name}"' for name in _SCHEMA.names)
+            table = _fetch(
+                connection,
+                f"SELECT {names} FROM ({first}) WHERE text_id NOT IN (FROM corrected) "
+                f"UNION ALL SELECT {names} FROM versions "
+                "ORDER BY account_id, said_at, text_id, recorded_at",
+            )
+        self.folder.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.unfinished")
+        schema = _SCHEMA.with_metadata({_MADE_FROM: made_from.encode()})
+        pq.write_table(table.cast(schema), unfinished, compression="zstd")
+        unfinished.replace(path)
+
+
+def _told(path: Path) -> str | None:
+    """Say what a table of readings was made from; nothing where there is none that is whole."""
+    try:
+        return str((pq.read_schema(path).metadata or {}).get(_MADE_FROM, b"").decode())
+    except (OSError, pa.ArrowInvalid):
+        return None
+
+
+def _first_versions(words: str, archive: Archive) -> str:
+    """Write the query of what was read first: a tone that a source told goes before the model's."""
+    version = literal(archive.version or "")
+    parts = ", ".join(f'"{name}"' for name in PARTS if name != "sentiment")
+    return f"""
+        SELECT text_id, account_id, said_at, recorded_at, NULL::TIMESTAMP AS replaced_at,
+            origin, contact_id,
+            CASE WHEN given IS NOT NULL THEN 'source' ELSE 'model' END AS reader,
+            CASE WHEN language IS NOT NULL THEN {version} END AS version,
+            language, coalesce(given, sentiment) AS sentiment, {parts}, evidence
+        FROM ({words}) AS words
+        LEFT JOIN ({archive.relation}) AS archive ON sha256(words.text) = archive.digest"""
+
+
+def _versions(firsts: Iterable[Row], corrections: Sequence[Correction]) -> Iterator[Row]:
+    """Give every version of the texts that were corrected."""
+    by_text: dict[str, list[Correction]] = {}
+    for item in corrections:
+        by_text.setdefault(item.text_id, []).append(item)
+    for first in firsts:
+        row = first
+        for at, said_then in groupby(by_text[first["text_id"]], key=lambda item: item.at):
+            # Nobody corrects what is not there yet; a clock that is off must not hide the text.
+            changed = _corrected(row, list(said_then)) | {
+                "recorded_at": max(at, row["recorded_at"])
+            }
+            if changed["recorded_at"] > row["recorded_at"]:
+                yield row | {"replaced_at": changed["recorded_at"]}
+            row = changed
+        yield row
+
+
+def _corrected(row: Row, corrections: Sequence[Correction]) -> Row:
+    """Apply what was said at one time; what a person says shows itself, and needs no evidence."""
+    values = {item.part: item.said for item in corrections}
+    shown: Mapping[str, str] = json.loads(row["evidence"] or "{}")
+    kept = {name: text for name, text in shown.items() if name not in values}
+    return {
+        **row,
+        **values,
+        "reader": "person",
+        "version": corrections[-1].by,
+        "evidence": json.dumps(kept, ensure_ascii=False) if kept else None,
+    }
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    try:
+        return connection.execute(sql).to_arrow_table()
+    except duckdb.Error as error:
+        raise SourceError(f"readings cannot be laid out: {said(error)}.") from error

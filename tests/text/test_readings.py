@@ -1,0 +1,239 @@
+"""Readings in history: read once, kept by version, corrected by people from when they say so."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from churnml.errors import ConfigError, SourceError
+from churnml.history.asof import History
+from churnml.history.memory import ARROW_TYPES
+from churnml.history.tables import INTENTS, READINGS, STANDARD, THEMES
+from churnml.text import archive as archives
+from churnml.text.archive import Archive
+from churnml.text.competitors import CompetitorLevel
+from churnml.text.corrections import Correction
+from churnml.text.intents import Intent
+from churnml.text.reading import Reader, read_reader
+from churnml.text.readings import TABLE, Readings
+from churnml.text.themes import Theme
+
+UNTIL = dt.datetime(2026, 1, 1)
+SAID = dt.datetime(2025, 6, 1)
+Row = dict[str, Any]
+
+
+def days(n: float) -> dt.timedelta:
+    return dt.timedelta(days=n)
+
+
+@pytest.fixture(scope="module")
+def reader(root: Path) -> Reader:
+    return read_reader(root / "data" / "text.toml")
+
+
+def message(number: int, text: str | None, **more: Any) -> Row:
+    return {
+        "message_id": f"m{number}",
+        "account_id": "a",
+        "sent_at": SAID + days(number),
+        "direction": "inbound",
+        "text": text,
+        **more,
+    }
+
+
+def history(**tables: list[Row]) -> History:
+    held = {}
+    for name, rows in tables.items():
+        contract = STANDARD[name]
+        columns = [c for c in contract.names if any(c in row for row in rows)]
+        kinds = {c: ARROW_TYPES[contract.column(c).kind] for c in columns}
+        held[name] = pa.table({c: pa.array([r.get(c) for r in rows], kinds[c]) for c in columns})
+    return History.from_tables(held, observed_until=UNTIL)
+
+
+def silent(what: str, share: float) -> None:
+    pass
+
+
+def rows_of(found: History) -> list[Row]:
+    rows: list[Row] = found.hindsight("readings").to_pylist()
+    return rows
+
+
+def never() -> Reader:
+    raise AssertionError("nothing was to be read")
+
+
+def test_the_contract_names_what_is_read() -> None:
+    assert set(INTENTS) == {intent.value for intent in Intent}
+    assert set(THEMES) == {theme.value for theme in Theme}
+    levels = {level.value for level in CompetitorLevel}
+    assert set(READINGS.column("competitor_level").choices) == levels
+
+
+def test_words_of_every_table_are_read_once(reader: Reader, tmp_path: Path) -> None:
+    held = history(
+        messages=[
+            message(1, "Please cancel our subscription."),
+            message(2, "Please cancel our subscription.", sentiment="hostile"),
+            message(3, "Bonjour, nous voudrions résilier notre abonnement aujourd'hui, merci."),
+            message(4, None, sentiment="positive"),
+            message(5, "Sent by us.", direction="outbound"),
+        ],
+        tickets=[{"ticket_id": "t1", "account_id": "b", "opened_at": SAID, "text": "Thank you!"}],
+        surveys=[
+            {
+                "survey_id": "s1",
+                "account_id": "b",
+                "sent_at": SAID,
+                "responded_at": SAID + days(4),
+                "recorded_at": SAID + days(5),
+                "kind": "nps",
+                "comment": "We moved to Fieldstack.",
+            },
+            {"survey_id": "s2", "account_id": "b", "sent_at": SAID, "kind": "nps"},
+        ],
+    )
+    joined = Readings(tmp_path, lambda: reader).joined(held, silent)
+    rows = {row["text_id"]: row for row in rows_of(joined)}
+    assert list(rows) == [
+        *(f"messages/m{n}" for n in (1, 2, 3, 4)), "tickets/t1", "surveys/s1",
+    ]  # fmt: skip
+    first, told = rows["messages/m1"], rows["messages/m2"]
+    assert (first["cancel_request"], first["refund"], first["reader"]) == (True, False, "model")
+    assert first["version"] == reader.version
+    assert first["recorded_at"] == first["said_at"] == SAID + days(1)
+    assert '"cancel_request": "cancel our subscription' in first["evidence"]
+    assert (told["sentiment"], told["reader"], told["cancel_request"]) == (
+        "hostile",
+        "source",
+        True,
+    )
+    french = rows["messages/m3"]
+    assert (french["language"], french["sentiment"], french["cancel_request"]) == ("fr", None, None)
+    bare = rows["messages/m4"]
+    assert (bare["sentiment"], bare["version"], bare["cancel_request"]) == ("positive", None, None)
+    survey = rows["surveys/s1"]
+    assert (survey["competitor"], survey["competitor_level"]) == ("Fieldstack", "switched")
+    assert (survey["said_at"], survey["recorded_at"]) == (SAID + days(4), SAID + days(5))
+    assert rows["tickets/t1"]["sentiment"] == "positive"
+    kept = pq.read_table(tmp_path / archives.ARCHIVE)
+    assert kept.num_rows == 4  # m1 and m2 have one text
+
+    again = Readings(tmp_path, never).joined(held, silent)
+    assert again.fingerprint == joined.fingerprint
+    assert joined.fingerprint != held.fingerprint
+
+
+def test_only_what_is_new_is_read(
+    reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, "_CHUNK", 2)
+    texts = [message(n, f"Thank you for number {n}, it works great.") for n in range(5)]
+    Readings(tmp_path, lambda: reader).joined(history(messages=texts), silent)
+    seen: list[str] = []
+
+    class Listening(Reader):
+        def stream(self, texts: Any) -> Any:
+            told = list(texts)
+            seen.extend(told)
+            return super().stream(told)
+
+    listening = Listening(reader._vocabulary, reader.model)
+    more = history(messages=[*texts, message(9, "The export is broken, this is awful.")])
+    joined = Readings(tmp_path, lambda: listening).joined(more, silent)
+    assert seen == ["The export is broken, this is awful."]
+    assert [row["sentiment"] for row in rows_of(joined)] == ["positive"] * 5 + ["negative"]
+
+
+def test_readings_of_two_versions_never_meet(reader: Reader, tmp_path: Path) -> None:
+    held = history(messages=[message(1, "Thank you, it works great.")])
+    first = Readings(tmp_path, lambda: reader).joined(held, silent)
+    words = reader._vocabulary.model_copy(update={"competitor": ()})
+    other = Reader(words, reader.model)
+    assert other.version != reader.version
+    # What was read stays as it was read, and is used as it is.
+    same = Readings(tmp_path, lambda: other).joined(held, silent)
+    assert same.fingerprint == first.fingerprint
+    more = history(messages=[message(1, "Thank you, it works great."), message(2, "Hello there!")])
+    with pytest.raises(ConfigError, match=r"1 texts are new.*churnml text reread"):
+        Readings(tmp_path, lambda: other).joined(more, silent)
+    Archive(tmp_path).forget()
+    anew = Readings(tmp_path, lambda: other).joined(more, silent)
+    assert {row["version"] for row in rows_of(anew)} == {other.version}
+
+
+def correction(at: dt.datetime, part: str, value: str, by: str = "ann") -> Correction:
+    return Correction("messages/m1", part, value, by, at)
+
+
+def test_a_person_wins_from_when_it_was_said(reader: Reader, tmp_path: Path) -> None:
+    held = history(messages=[message(1, "Please cancel our subscription."), message(2, "Hello.")])
+    first, second = SAID + days(10), SAID + days(20)
+    corrections = (
+        correction(first, "cancel_request", "no"),
+        correction(first, "sentiment", "hostile"),
+        correction(second, "competitor", "Opsnova", "bob"),
+        correction(second, "competitor_level", "evaluating", "bob"),
+        Correction("messages/gone", "sentiment", "hostile", "ann", first),
+    )
+    joined = Readings(tmp_path, lambda: reader, corrections).joined(held, silent)
+    rows = [row for row in rows_of(joined) if row["text_id"] == "messages/m1"]
+    assert [row["reader"] for row in rows] == ["model", "person", "person"]
+    assert [row["recorded_at"] for row in rows] == [SAID + days(1), first, second]
+    assert [row["replaced_at"] for row in rows] == [first, second, None]
+    assert [row["cancel_request"] for row in rows] == [True, False, False]
+    assert [row["sentiment"] for row in rows][1:] == ["hostile", "hostile"]
+    assert [row["competitor"] for row in rows] == [None, None, "Opsnova"]
+    assert [row["version"] for row in rows] == [reader.version, "ann", "bob"]
+    assert rows[1]["evidence"] is None
+    assert rows_of(joined)[-1]["text_id"] == "messages/m2"
+
+    plain = Readings(tmp_path, never).joined(held, silent)
+    assert plain.fingerprint != joined.fingerprint
+    seen = joined.as_of(first).table("readings").to_pylist()
+    assert [row["cancel_request"] for row in seen] == [True, False]
+
+
+def test_a_correction_from_before_the_text_was_known_counts_with_it(
+    reader: Reader, tmp_path: Path
+) -> None:
+    held = history(messages=[message(1, "Hello.", recorded_at=SAID + days(5))])
+    early = (correction(SAID, "sentiment", "negative"),)
+    joined = Readings(tmp_path, lambda: reader, early).joined(held, silent)
+    (row,) = rows_of(joined)
+    assert (row["sentiment"], row["recorded_at"]) == ("negative", SAID + days(5))
+    assert row["replaced_at"] is None
+
+
+def test_what_a_source_gives_or_nobody_wrote_stays_as_it_is(tmp_path: Path) -> None:
+    silent_ones = history(usage=[{"account_id": "a", "occurred_at": SAID, "event": "view"}])
+    assert Readings(tmp_path, never).joined(silent_ones, silent) is silent_ones
+    given = history(
+        messages=[message(1, "Hello.")],
+        readings=[
+            {
+                "text_id": "messages/m1",
+                "account_id": "a",
+                "said_at": SAID,
+                "origin": "messages",
+                "sentiment": "neutral",
+            }
+        ],
+    )
+    assert Readings(tmp_path, never).joined(given, silent) is given
+    assert not (tmp_path / TABLE).exists()
+
+
+def test_a_damaged_archive_is_named(reader: Reader, tmp_path: Path) -> None:
+    (tmp_path / archives.ARCHIVE).write_bytes(b"PAR1 and no more")
+    held = history(messages=[message(1, "Hello.")])
+    with pytest.raises(SourceError, match=r"archive\.parquet: cannot be read.*text reread"):
+        Readings(tmp_path, lambda: reader).joined(held, silent)
