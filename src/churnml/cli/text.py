@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from churnml.cli import console
+from churnml.cli import console, readings
 
 if TYPE_CHECKING:
     from churnml.text.files import Row
     from churnml.text.reading import Reader, Reading
-    from churnml.text.vocabulary import Vocabulary
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command("show", short_help="Show what an account said.")(readings.show)
+app.command("correct", short_help="Correct the reading of a text.")(readings.correct)
+app.command("reread", short_help="Read all of history anew.")(readings.reread)
+app.command("adapt", short_help="Learn tone from corrections.")(readings.adapt)
 
 Column = Annotated[str, typer.Option(metavar="NAME", help="The column of the messages.")]
 File = Annotated[
@@ -61,10 +64,9 @@ def read(
     with console.progress() as bar:
         bar.start("Reading messages")
         from churnml.text.files import texts
-        from churnml.text.reading import Reader
-        from churnml.text.sentiment import SentimentModel
+        from churnml.text.reading import read_reader
 
-        reader = Reader(_vocabulary(project), SentimentModel.load(model) if model else None)
+        reader = read_reader(_words(project), model)
         found = _counted(_read(reader, texts(file, column)), bar)
         if out is not None:
             _keep(found, out)
@@ -105,20 +107,20 @@ def train(
     typer.echo(f"{out}  {found.model.version[:12]}")
 
 
-def _vocabulary(project: Path | None) -> Vocabulary:
-    """The words of the project that is named or lies around, else the shipped ones."""
+def _words(project: Path | None) -> Path:
+    """Find the words of the project that is named or lies around, else the shipped ones."""
     from churnml.errors import ConfigError
     from churnml.project import Project, find_root
     from churnml.scaffold import template
-    from churnml.text.vocabulary import FILE, read_vocabulary
+    from churnml.text.vocabulary import FILE
 
     try:
         root = find_root(project or Path())
     except ConfigError:
         if project is not None:
             raise
-        return read_vocabulary(template() / "data" / FILE)
-    return read_vocabulary(Project.load(root).data / FILE)
+        return template() / "data" / FILE
+    return Project.load(root).data / FILE
 
 
 def _read(reader: Reader, found: Iterator[tuple[Row, str]]) -> Iterator[tuple[Row, Reading]]:

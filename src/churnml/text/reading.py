@@ -188,21 +188,24 @@ class Reader:
         ]
 
 
-def read_reader(path: Path) -> Reader:
+def read_reader(path: Path, model: Path | None = None) -> Reader:
     """Make the reader that a project asks for.
 
     Parameters
     ----------
     path : Path
         Its ``data/text.toml``.
+    model : Path, optional
+        A model of tone to take in place of the one that the file names.
 
     Raises
     ------
     ConfigError
         If the file is at fault.
     BundleError
-        If the model of tone that it names is not there, or is damaged.
+        If the model of tone is not there, or is damaged.
     """
     vocabulary = read_vocabulary(path)
-    model = SentimentModel.load(path.parent / vocabulary.model) if vocabulary.model else None
-    return Reader(vocabulary, model)
+    if model is None and vocabulary.model is not None:
+        model = path.parent / vocabulary.model
+    return Reader(vocabulary, None if model is None else SentimentModel.load(model))

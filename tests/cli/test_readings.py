@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Call = Callable[..., tuple[int, str, str]]
+
+WORDS = {
+    "m1": "Please cancel our subscription at the end of the month.",
+    "m2": "Thank you, the new export works great.",
+    "m3": "We are looking at Fieldstack as well.",
+}
+
+
+@pytest.fixture
+def used(small_project: Path) -> Path:
+    """A project whose account ``a`` used the product."""
+    usage = "account_id,occurred_at,event\na,2024-01-05 10:00:00,view\n"
+    (small_project / "data" / "usage.csv").write_text(usage, encoding="utf-8")
+    return small_project
+
+
+@pytest.fixture
+def inbox(used: Path, root: Path) -> Path:
+    """A project whose account ``a`` wrote three messages."""
+    data = used / "data"
+    rows = [
+        f'{key},a,2024-02-0{day} 10:00:00,inbound,"{text}"'
+        for day, (key, text) in enumerate(WORDS.items(), start=1)
+    ]
+    header = "message_id,account_id,sent_at,direction,text"
+    (data / "messages.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    with (data / "sources.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[tables.messages]\nfiles = "messages.csv"\n')
+    (data / "text.toml").write_bytes((root / "data" / "text.toml").read_bytes())
+    return used
+
+
+def test_what_an_account_said_is_shown_and_corrected(run: Call, inbox: Path) -> None:
+    status, out, err = run("text", "show", "a", "-C", inbox)
+    assert status == 0, err
+    lines = out.splitlines()
+    assert lines[0].startswith("2024-02-01  messages/m1  ")
+    assert "cancel_request" in lines[0]
+    assert lines[0].endswith("(model)")
+    assert any("Fieldstack evaluating" in line for line in lines)
+    assert any(line.startswith("    cancel_request: “cancel our subscription") for line in lines)
+
+    given = "text", "correct", "messages/m1", "cancel_request=no", "sentiment=concerned"
+    status, out, err = run(*given, "--by", "ann", "-C", inbox)
+    assert status == 0, err
+    assert out.splitlines() == [
+        "messages/m1: cancel_request is no, says ann",
+        "messages/m1: sentiment is concerned, says ann",
+    ]
+    status, out, err = run("text", "show", "a", "-C", inbox, "--json")
+    # History ends in 2024, and what was said today is not known by then.
+    assert (status, json.loads(out)[0]["reader"]) == (0, "model"), err
+    status, out, err = run("text", "show", "a", "-C", inbox, "--json", "--as-of", "2199-01-01")
+    first = json.loads(out)[0]
+    assert (first["reader"], first["version"], first["sentiment"]) == ("person", "ann", "concerned")
+    assert "cancel_request" not in first["found"]
+    status, out, err = run("text", "show", "a", "-C", inbox, "--as-of", "2024-02-02")
+    assert [line for line in out.splitlines() if "messages/" in line] == [lines[0]]
+
+
+def test_what_cannot_be_corrected_is_said(run: Call, inbox: Path) -> None:
+    def corrected(text: str, part: str) -> tuple[int, str]:
+        status, _, err = run("text", "correct", text, part, "--by", "ann", "-C", inbox)
+        return status, err
+
+    status, err = corrected("messages/m9", "refund=yes")
+    assert (status, "no text 'messages/m9' in history" in err) == (1, True)
+    status, err = corrected("messages/m1", "refund")
+    assert (status, "expected PART=VALUE" in err) == (2, True)
+    status, err = corrected("messages/m1", "refnd=yes")
+    assert (status, "Did you mean 'refund'" in err) == (1, True)
+    assert not (inbox / "data" / "corrections.csv").exists()
+    status, _, err = run("text", "show", "zed", "-C", inbox)
+    assert (status, "account 'zed' has said nothing" in err) == (1, True)
+
+
+def test_a_history_without_words_says_so(run: Call, used: Path) -> None:
+    status, _, err = run("text", "show", "a", "-C", used)
+    assert (status, "history has no words of customers" in err) == (1, True)
+
+
+def test_history_is_read_anew_when_asked(run: Call, inbox: Path) -> None:
+    assert run("text", "show", "a", "-C", inbox)[0] == 0
+    words = inbox / "data" / "text.toml"
+    words.write_text(words.read_text(encoding="utf-8").replace("Fieldstack", "Fieldstone"), "utf-8")
+    messages = inbox / "data" / "messages.csv"
+    with messages.open("a", encoding="utf-8") as file:
+        file.write("m4,a,2024-02-09 10:00:00,inbound,Hello there\n")
+    status, _, err = run("text", "show", "a", "-C", inbox)
+    assert (status, "churnml text reread" in err) == (2, True)
+    status, out, err = run("text", "reread", "-C", inbox)
+    assert status == 0, err
+    assert out.startswith("4 texts read by version 1.")
+    status, out, err = run("text", "show", "a", "-C", inbox)
+    assert (status, "Fieldstack" in out.replace(WORDS["m3"], "")) == (0, False), err
+
+
+def test_corrections_are_learned(run: Call, inbox: Path, tmp_path: Path) -> None:
+    model = tmp_path / "tone.npz"
+    status, _, err = run("text", "adapt", model, "-C", inbox)
+    assert (status, "nobody has corrected the tone" in err) == (1, True)
+    given = "text", "correct", "messages/m3", "sentiment=hostile", "--by", "ann", "-C", inbox
+    assert run(*given)[0] == 0
+    status, out, err = run("text", "adapt", model, "-C", inbox)
+    assert status == 0, err
+    assert out.startswith("Learned 1 corrected texts beside the shipped ones.")
+    message = tmp_path / "one.txt"
+    message.write_text(WORDS["m3"] + "\n", encoding="utf-8")
+
+    def hostile(*more: object) -> float:
+        out = run("text", "read", message, "-C", inbox, "--json", *more)[1]
+        return float(json.loads(out)["reading"]["probabilities"]["hostile"])
+
+    assert hostile("--model", model) > hostile() + 0.05
