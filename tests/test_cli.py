@@ -74,7 +74,9 @@ def test_help_imports_nothing_heavy() -> None:
 def test_the_commands_are_the_intended_ones() -> None:
     names = [command.name for command in cli.app.registered_commands]
 
-    assert names == ["init", "simulate", "check", "audit", "train", "score", "forecast"]
+    assert names == [
+        "init", "simulate", "check", "audit", "train", "score", "forecast", "indicators",
+    ]  # fmt: skip
     assert [group.name for group in cli.app.registered_groups] == ["models", "text", "features"]
 
 

@@ -146,6 +146,11 @@ class Project:
         return self.root / self.folders.data
 
     @property
+    def serving(self) -> Path:
+        """The folder of what follows from a score."""
+        return self.root / self.folders.serving
+
+    @property
     def var(self) -> Path:
         """The folder of everything generated."""
         return self.root / self.folders.var

@@ -121,3 +121,24 @@ def test_corrections_are_learned(run: Call, inbox: Path, tmp_path: Path) -> None
         return float(json.loads(out)["reading"]["probabilities"]["hostile"])
 
     assert hostile("--model", model) > hostile() + 0.05
+
+
+def test_signs_of_leaving_are_shown(run: Call, inbox: Path, root: Path) -> None:
+    signs = root / "serving" / "indicators.toml"
+    (inbox / "serving" / "indicators.toml").write_bytes(signs.read_bytes())
+    status, out, err = run("indicators", "-C", inbox)
+    assert status == 0, err
+    assert out.splitlines() == [
+        "a  critical  cancel_request: asked to cancel once in 91 days",
+        "    2024-02-01  messages/m1: “cancel our subscription”",
+        "a  high  competitor: named a competitor once in 91 days",
+        "    2024-02-03  messages/m3: “looking at Fieldstack”",
+        "a  medium  usage_fall: used 0 in 28 days, 100% less than the 0.3 of the 84 days before",
+        "3 signs at 1 accounts as of 2024-02-03 10:00 UTC",
+    ]
+    status, out, err = run("indicators", "a", "-C", inbox, "--as-of", "2024-02-02", "--json")
+    (found,) = json.loads(out)
+    assert (found["indicator"], found["level"]) == ("cancel_request", "critical"), err
+    assert found["evidence"][0]["source"] == "messages/m1"
+    status, _, err = run("indicators", "-C", inbox, "--as-of", "2030-01-01")
+    assert (status, "beyond what was observed" in err) == (1, True)

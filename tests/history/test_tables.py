@@ -24,6 +24,7 @@ def test_the_standard_tables() -> None:
         "surveys",
         "invoices",
         "readings",
+        "notes",
         "outcomes",
     ]
     assert [name for name, table in STANDARD.items() if table.label_only] == ["outcomes"]

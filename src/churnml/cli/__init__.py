@@ -17,6 +17,7 @@ from churnml.cli import (
     check,
     features,
     forecast,
+    indicators,
     init,
     models,
     score,
@@ -46,6 +47,9 @@ app.command("train", short_help="Learn who leaves, and measure it.")(train.train
 app.command("score", short_help="Score every current account, with reasons.")(score.score)
 app.add_typer(models.app, name="models", help="Compare models, and put one in charge.")
 app.command("forecast", short_help="Tell how much will leave next quarter.")(forecast.forecast)
+app.command("indicators", short_help="Show plain signs of leaving, with what shows them.")(
+    indicators.indicators
+)
 app.add_typer(text.app, name="text", help="Read what customers say.")
 app.add_typer(features.app, name="features", help="Show what is measured of an account.")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, ProjectFolder, open_project
+from churnml.cli.options import AsJson, ProjectFolder, open_history_project
 
 
 def check(*, project: ProjectFolder = Path(), as_json: AsJson = False) -> None:
@@ -16,16 +16,11 @@ def check(*, project: ProjectFolder = Path(), as_json: AsJson = False) -> None:
     Rows that would corrupt a score are set aside in var/quarantine with the reason of each. Exits
     with 1, and leaves clean history as it was, where too much of a table is faulty.
     """
-    from churnml.errors import ConfigError
     from churnml.history.ingestion import ingest
     from churnml.history.report import exit_code, render, to_json
     from churnml.locks import locked
 
-    there = open_project(project)
-    if not there.sources.tables:
-        raise ConfigError(
-            f"{there.root}: every recipe learns from a flat table; there is no history to check."
-        )
+    there = open_history_project(project)
     with (
         console.progress() as bar,
         # The lock of training and scoring, which read history as well where it is not current.

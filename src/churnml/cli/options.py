@@ -93,6 +93,24 @@ def open_project(folder: Path) -> Project:
     return project
 
 
+def open_history_project(folder: Path) -> Project:
+    """Read a project that has history.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, it is at fault, or it has flat tables alone.
+    """
+    from churnml.errors import ConfigError
+
+    project = open_project(folder)
+    if not project.sources.tables:
+        raise ConfigError(
+            f"{project.root}: every recipe learns from a flat table; there is no history."
+        )
+    return project
+
+
 def recipe_name(project: Project, given: str | None) -> str:
     """Name the recipe that is meant: the one given, or the only one there is.
 

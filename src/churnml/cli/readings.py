@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, ProjectFolder, open_project
+from churnml.cli.options import AsJson, ProjectFolder, open_history_project
 
 if TYPE_CHECKING:
     from churnml.history.asof import History
+    from churnml.project import Project
 
 _SHOWN = ("text_id", "said_at", "reader", "version", "sentiment")
 
@@ -39,7 +40,7 @@ def show(
 
     with console.progress() as bar:
         bar.start("reading history")
-        history = _history(project, bar)
+        history = _history(open_history_project(project), bar)
         view = history.as_of(as_of or history.observed_until).table("readings")
     rows = [row for row in view.to_pylist() if row["account_id"] == account]
     if not rows:
@@ -79,7 +80,7 @@ def correct(
     from churnml.locks import locked
     from churnml.text.corrections import FILE, Correction, add_corrections
 
-    there = open_project(project)
+    there = open_history_project(project)
     pairs = [part.partition("=") for part in parts]
     if broken := [name for name, sign, _ in pairs if not sign]:
         raise ConfigError(f"{broken[0]!r} has no value; expected PART=VALUE.")
@@ -87,7 +88,7 @@ def correct(
     made = [Correction(text_id, name, value, by, now) for name, _, value in pairs]
     with console.progress() as bar:
         bar.start("reading history")
-        ids = _history(project, bar).query("SELECT DISTINCT text_id FROM readings")["text_id"]
+        ids = _history(there, bar).query("SELECT DISTINCT text_id FROM readings")["text_id"]
     known = set(ids.to_pylist())
     if text_id not in known:
         raise DataError(f"no text {text_id!r} in history.{nearest(text_id, known)}")
@@ -105,12 +106,12 @@ def reread(*, project: ProjectFolder = Path()) -> None:
     from churnml.text.archive import Archive
     from churnml.training.tables import readings
 
-    there = open_project(project)
+    there = open_history_project(project)
     with console.progress() as bar:
         bar.start("reading history")
         version = readings(there).reader().version
         Archive(there.readings).forget()
-        history = _history(project, bar)
+        history = _history(there, bar)
         count = history.query("SELECT count(DISTINCT text_id) AS n FROM readings")["n"][0].as_py()
     typer.echo(f"{count:,} texts read by version {version}. Train again before you score.")
 
@@ -127,21 +128,21 @@ def adapt(
     from churnml.text.adaptation import adapted, corrected_texts
     from churnml.text.corrections import FILE, read_corrections
 
-    there = open_project(project)
+    there = open_history_project(project)
     with console.progress() as bar:
         bar.start("learning tone")
-        texts = corrected_texts(_history(project, bar), read_corrections(there.data / FILE))
+        texts = corrected_texts(_history(there, bar), read_corrections(there.data / FILE))
         model = adapted(texts)
         model.save(out)
     typer.echo(f"Learned {len(texts):,} corrected texts beside the shipped ones.")
     typer.echo(f"{out}  {model.version[:12]}")
 
 
-def _history(project: Path, bar: console.Bar) -> History:
+def _history(project: Project, bar: console.Bar) -> History:
     from churnml.errors import DataError
     from churnml.training.tables import open_history
 
-    history = open_history(open_project(project), bar.share)
+    history = open_history(project, bar.share)
     if "readings" not in history.contracts:
         raise DataError("history has no words of customers: no message, ticket or comment.")
     return history

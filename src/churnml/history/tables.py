@@ -487,6 +487,22 @@ READINGS = Table(
     ),
 )
 
+NOTES = Table(
+    name="notes",
+    doc="What somebody who looks after an account noted of it.",
+    key=("note_id",),
+    time="noted_at",
+    columns=(
+        _id("note_id", "the note", required=True),
+        _ACCOUNT,
+        _event("noted_at", "when it was written"),
+        _RECORDED,
+        _string("author", "who wrote it"),
+        Column("concern", Kind.BOOLEAN, "whether they are worried that the account may leave"),
+        _string("text", "what it says"),
+    ),
+)
+
 OUTCOMES = Table(
     name="outcomes",
     doc="What became of an account, as the business records it; read by labels alone.",
@@ -528,6 +544,7 @@ STANDARD: Mapping[str, Table] = MappingProxyType(
             SURVEYS,
             INVOICES,
             READINGS,
+            NOTES,
             OUTCOMES,
         )
     }

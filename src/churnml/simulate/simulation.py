@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from churnml.errors import ConfigError
-from churnml.history.tables import READINGS, STANDARD
+from churnml.history.tables import NOTES, READINGS, STANDARD
 from churnml.simulate.bills import invoice_rows
 from churnml.simulate.clock import DAY, Clock
 from churnml.simulate.cohort import account_rows, enrol
@@ -36,8 +36,8 @@ BATCH = 128  # accounts; part of the world's definition, as seeds belong to batc
 # Where history ends unless its start is given: long past, since checks refuse what is yet to come.
 END = dt.datetime(2026, 7, 1)
 HAZARD = "truth/hazard"
-# What texts say is for whoever reads them.
-TABLES = tuple(name for name in STANDARD if name != READINGS.name)
+# What texts say is for whoever reads them, and nobody looks after accounts that are made up.
+TABLES = tuple(name for name in STANDARD if name not in {READINGS.name, NOTES.name})
 LONGEST = 240  # months
 # Every part draws from a stream of its own, so that a change to one leaves the others as they were.
 STREAMS = (

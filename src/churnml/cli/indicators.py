@@ -1,0 +1,81 @@
+"""``churnml indicators``: the seven signs that an account may leave, as of any date."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from churnml.cli import console
+from churnml.cli.options import AsJson, ProjectFolder, open_history_project
+
+if TYPE_CHECKING:
+    from churnml.actions.indicators import Seen
+
+_WORDS = 90  # characters of evidence on a line
+
+
+def indicators(
+    account: Annotated[
+        str | None, typer.Argument(metavar="ACCOUNT", help="One account; all when omitted.")
+    ] = None,
+    *,
+    as_of: Annotated[
+        dt.datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            help="What was known strictly before, UTC; the end of history if omitted.",
+        ),
+    ] = None,
+    project: ProjectFolder = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Show which of the seven signs of leaving each current account gives, and what shows them.
+
+    They need no model. When each holds stands in serving/indicators.toml.
+    """
+    from churnml.actions.indicators import FILE, read_indicators, see
+    from churnml.errors import DataError
+    from churnml.training.tables import open_history
+
+    there = open_history_project(project)
+    signs = read_indicators(there.serving / FILE)
+    with console.progress() as bar:
+        bar.start("reading history")
+        history = open_history(there, bar.share)
+        cutoff = as_of or history.observed_until
+        if cutoff > history.observed_until:
+            raise DataError(
+                f"--as-of {cutoff.isoformat()} lies beyond what was observed, which ends "
+                f"{history.observed_until.isoformat()}."
+            )
+        found = see(history, signs, cutoff)
+    chosen = [item for item in found if account in {None, item.account_id}]
+    if as_json:
+        console.emit([_document(item) for item in chosen])
+        return
+    for item in chosen:
+        typer.echo(f"{item.account_id}  {item.level.value}  {item.indicator.value}: {item.said}")
+        if item.evidence:
+            latest = item.evidence[0]
+            words = " ".join(latest.words.split())
+            shown = words if len(words) <= _WORDS else words[: _WORDS - 1] + "…"
+            quoted = f": “{shown}”" if shown else ""
+            typer.echo(f"    {latest.at:%Y-%m-%d}  {latest.source}{quoted}")
+    accounts = len({item.account_id for item in chosen})
+    typer.echo(f"{len(chosen)} signs at {accounts} accounts as of {cutoff:%Y-%m-%d %H:%M} UTC")
+
+
+def _document(item: Seen) -> dict[str, Any]:
+    return {
+        "account_id": item.account_id,
+        "indicator": item.indicator.value,
+        "level": item.level.value,
+        "said": item.said,
+        "evidence": [
+            {"at": one.at.isoformat(), "source": one.source, "words": one.words}
+            for one in item.evidence
+        ],
+    }
