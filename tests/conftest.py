@@ -129,10 +129,10 @@ def trained(company: Project) -> Trained:
 @pytest.fixture(scope="session")
 def scores(company: Project, trained: Trained) -> ScoreList:
     """Score the company's accounts once, as of the end of observation."""
-    from churnml.history.asof import History
     from churnml.serving.scorer import score_history
+    from churnml.training.tables import open_history
 
-    history = History.open(company.history)
+    history = open_history(company, lambda _step, _share: None)
     return score_history(history, trained.bundle, progress=lambda _step, _share: None)
 
 
@@ -140,6 +140,7 @@ def scores(company: Project, trained: Trained) -> ScoreList:
 def elsewhere(company: Project, trained: Trained, tmp_path: Path) -> Project:
     """Give the company with a `var` of its own, in which history is read and nothing is trained."""
     var = tmp_path / "var"
-    shutil.copytree(company.history, var / "history")
+    for folder in (company.history, company.readings):
+        shutil.copytree(folder, var / folder.name)
     shutil.copyfile(company.tracking, var / "mlflow.db")
     return replace(company, folders=company.folders.model_copy(update={"var": str(var)}))

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from churnml.history.asof import History
 from churnml.labels import SubscriptionLabel, under_notice
 from churnml.project import Project
 from churnml.serving.forecasts import Outlook, outlook
 from churnml.serving.scores import ScoreList
+from churnml.training.tables import open_history
 from churnml.training.workflow import Trained
 
 Call = Callable[..., tuple[int, str, str]]
@@ -21,7 +21,7 @@ Call = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(scope="module")
 def found(company: Project, trained: Trained) -> Outlook:
-    history = History.open(company.history)
+    history = open_history(company, lambda _step, _share: None)
     recipe = company.recipe("churn_90d")
     return outlook(company, recipe, trained.bundle, history, lambda _step, _share: None)
 
@@ -61,7 +61,7 @@ def test_later_periods_follow_one_another(found: Outlook, scores: ScoreList) -> 
 
 
 def test_who_is_leaving_anyway_is_told_apart(found: Outlook, company: Project) -> None:
-    history = History.open(company.history)
+    history = open_history(company, lambda _step, _share: None)
     spec = company.recipe("churn_90d").label
     assert isinstance(spec, SubscriptionLabel)
     leaving = under_notice(history, spec, history.observed_until)

@@ -28,6 +28,7 @@ from churnml.training.bundle import Bundle
 from churnml.training.estimator import fit
 from churnml.training.recipes import ModelSpec, Recipe
 from churnml.training.suitability import read_flat
+from churnml.training.tables import open_history
 from churnml.training.workflow import Trained
 
 CUTOFFS = (dt.datetime(2026, 1, 1), dt.datetime(2026, 3, 17, 5, 42, 17, 123456))
@@ -39,7 +40,7 @@ def silent(_step: str, _share: float) -> None:
 
 @pytest.fixture(scope="session")
 def history(company: Project, trained: Trained) -> History:
-    return History.open(company.history)
+    return open_history(company, silent)
 
 
 def test_reasons_and_base_make_the_log_odds(scores: ScoreList) -> None:
@@ -151,7 +152,7 @@ def test_a_model_of_renewals_is_asked_of_those_that_are_near(
 ) -> None:
     bundle = trained.bundle
     near = bundle.manifest.model_copy(update={"cutoffs": Cutoffs(days_before_renewal=45)})
-    history = History.open(company.history)
+    history = open_history(company, silent)
     found = score_history(history, replace(bundle, manifest=near), progress=silent)
     assert scores.not_asked == 0
     assert 0 < len(found.scores) < len(scores.scores)
