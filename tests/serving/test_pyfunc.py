@@ -67,7 +67,7 @@ def test_its_own_example_can_be_scored(trained: Trained, company: Project) -> No
 def test_what_does_not_fit_is_refused(trained: Trained, features: pd.DataFrame) -> None:
     served = ServedBundle(trained.bundle)
     assert served.predict(features.set_index(features.index + 7), {}).index[0] == 7
-    with pytest.raises(BundleError, match="1 of 177 features are missing"):
+    with pytest.raises(BundleError, match="1 of 195 features are missing"):
         served.predict(features.drop(columns="tenure_days"))
     with pytest.raises(BundleError, match="no features of this model"):
         served.predict(features.assign(account="x"))
