@@ -10,7 +10,7 @@ from churnml.errors import TrainingError
 from churnml.history.asof import History
 from churnml.text.corrections import Correction
 from churnml.text.sentiment import SentimentModel
-from churnml.text.shipping import BITS, PENALTY, SIGN_WEIGHT, corpus_messages
+from churnml.text.shipping import BITS, PENALTY, SIGN_WEIGHT, cooling, corpus_messages
 from churnml.text.spoken import spoken
 
 # What a corrected text counts beside one of the corpus; see experiments/text.md.
@@ -58,21 +58,29 @@ def corrected_texts(
     return tuple((text, tones[text_id]) for text_id, text in found)
 
 
-def adapted(texts: Sequence[tuple[str, str]]) -> SentimentModel:
+def adapted(texts: Sequence[tuple[str, str]], weight: float = WEIGHT) -> SentimentModel:
     """Learn tone from what the shipped model learnt, and from corrected texts.
 
     Parameters
     ----------
     texts : sequence of (str, str)
         Text and tone.
+    weight : float
+        What each counts beside one of what the shipped model learnt from.
+
+    Returns
+    -------
+    SentimentModel
+        As sure of itself as the shipped one may be.
     """
     shipped = corpus_messages()
-    return SentimentModel.fit(
+    model = SentimentModel.fit(
         [item.text for item in shipped] + [text for text, _ in texts],
         [item.tone for item in shipped] + [tone for _, tone in texts],
         bits=BITS,
         penalty=PENALTY,
         sign_weight=SIGN_WEIGHT,
-        weights=[1.0] * len(shipped) + [WEIGHT] * len(texts),
+        weights=[1.0] * len(shipped) + [weight] * len(texts),
         about={"learned_from": "sentences written for churnml, and corrections"},
     )
+    return model.cooled(cooling(shipped))

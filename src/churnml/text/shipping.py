@@ -84,12 +84,17 @@ def _part(matter: str) -> int:
     return int.from_bytes(hashlib.sha256(matter.encode()).digest()[:4], "big") % PARTS
 
 
+def cooling(messages: list[Sentence]) -> float:
+    """Find the temperature of a model that learns from messages of the corpus."""
+    tone = np.array([SENTIMENTS.index(item.tone) for item in messages])
+    place, logits = held_out(messages)
+    return temperature(logits, tone[place])
+
+
 def make() -> SentimentModel:
     """Make the shipped model."""
     messages = corpus_messages()
-    tone = np.array([SENTIMENTS.index(item.tone) for item in messages])
-    place, logits = held_out(messages)
-    return learn(messages).cooled(temperature(logits, tone[place]))
+    return learn(messages).cooled(cooling(messages))
 
 
 if __name__ == "__main__":
