@@ -21,6 +21,7 @@ from churnml.features.rows import TableRows, cells_from_rows
 from churnml.features.segments import plan
 from churnml.features.values import Values
 from churnml.history.asof import History, read_rows
+from churnml.history.dialect import identifier
 from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, Table
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ def standing_rows(contract: Table, rows: pa.Table, cutoff: int) -> pa.Table:
     Returns
     -------
     pyarrow.Table
-        Of the same columns; all rows where the contract knows no versions.
+        Of the same columns; all rows, also those not known yet, where none was ever replaced.
     """
-    if contract.replaced is None:
+    if contract.replaced is None or rows[contract.replaced].null_count == rows.num_rows:
         return rows
     instant = pa.scalar(cutoff, pa.int64()).cast(pa.timestamp("us"))
     recorded = pc.coalesce(rows[RECORDED_AT], rows[contract.time])
@@ -100,12 +101,17 @@ def corrected(
 
 def _versions(history: History, table: str, wanted: set[str]) -> pa.Table:
     """Read all rows of the wanted accounts of which one was replaced; no row where none was."""
-    contract, data = history.contract(table), history.data[table]
-    if contract.replaced is None:
+    replaced, data = history.contract(table).replaced, history.data[table]
+    if replaced is None:
         return pa.table({})
-    rows = read_rows(data, wanted) if isinstance(data, Path) else data
-    replaced = rows.filter(pc.is_valid(rows[contract.replaced]))[ACCOUNT_ID].unique()
-    chosen = [account for account in replaced.to_pylist() if account in wanted]
+    found = history.query(
+        f"SELECT DISTINCT {ACCOUNT_ID} FROM {identifier(table)} "
+        f"WHERE {identifier(replaced)} IS NOT NULL"
+    )
+    chosen = sorted(set(found[ACCOUNT_ID].to_pylist()) & wanted)
+    if not chosen:
+        return pa.table({})
+    rows = read_rows(data, chosen) if isinstance(data, Path) else data
     return rows.filter(pc.is_in(rows[ACCOUNT_ID], pa.array(chosen, pa.string())))
 
 
