@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from churnml.features.catalogue import Catalogue, read_catalogue
-from churnml.features.knowledge import KnownRule, changed, known_rules
+from churnml.features.knowledge import KnownRule, changed, known_rules, made_otherwise
 from churnml.history.memory import only
 from churnml.history.tables import STANDARD, SUBSCRIPTIONS, TICKETS, USAGE
 
@@ -87,6 +87,16 @@ def test_a_rule_that_changed_is_named(
     then: dict[str, KnownRule], now: dict[str, KnownRule], said: str
 ) -> None:
     assert changed(then, now) == said
+
+
+def test_a_table_made_by_another_version_is_named(tmp_path: Path) -> None:
+    told = catalogue(tmp_path, TERMS)
+    then = known_rules(told, STANDARD, {"subscriptions": "1.a", "readings": "1.a"})
+    assert then["subscriptions"].made_by == "1.a"
+    assert "readings" not in then
+    assert made_otherwise(then, then) == ""
+    now = known_rules(told, STANDARD, {"subscriptions": "1.b"})
+    assert made_otherwise(then, now) == "'subscriptions' were made by 1.a, and are by 1.b now"
 
 
 def test_a_booking_is_known_when_it_is_made(tmp_path: Path) -> None:

@@ -180,9 +180,8 @@ def test_a_past_score_is_that_of_a_history_that_ended_there(
     history: History, trained: Trained, cutoff: dt.datetime
 ) -> None:
     view = history.as_of(cutoff)
-    ended = History.from_tables(
-        {name: view.table(name) for name in view.tables}, observed_until=cutoff
-    )
+    tables = {name: view.table(name) for name in view.tables}
+    ended = replace(History.from_tables(tables, observed_until=cutoff), made_by=history.made_by)
     then = score_history(ended, trained.bundle, progress=silent)
     now = score_history(history, trained.bundle, cutoff=cutoff, progress=silent)
     assert then.cutoff == now.cutoff == cutoff
@@ -241,12 +240,23 @@ def test_a_lost_column_is_no_constant(history: History, trained: Trained) -> Non
         score_history(narrow, trained.bundle, progress=silent)
 
 
+def test_readings_of_another_version_are_refused(trained: Trained, history: History) -> None:
+    anew = replace(history, made_by={"readings": "2.other"})
+    with pytest.raises(
+        BundleError, match=r"'readings' were made by 1\.\w+, and are by 2\.other now"
+    ):
+        score_history(anew, trained.bundle, progress=silent)
+
+
 def test_a_table_that_lost_its_recorded_at_is_refused(history: History, trained: Trained) -> None:
     """The rows are the same, and would count before anybody knew them."""
     tables = {name: history.hindsight(name) for name in history.contracts}
     assert trained.bundle.manifest.known["accounts"].row == ("created_at", "recorded_at")
     tables["accounts"] = tables["accounts"].drop_columns(["recorded_at"])
-    early = History.from_tables(tables, observed_until=history.observed_until)
+    early = replace(
+        History.from_tables(tables, observed_until=history.observed_until),
+        made_by=history.made_by,
+    )
     with pytest.raises(
         BundleError,
         match=r"rows of 'accounts' were known by created_at and recorded_at, and are by created_at "

@@ -103,6 +103,7 @@ def reread(*, project: ProjectFolder = Path()) -> None:
 
     What models learnt was read by the reader before it: train again afterwards.
     """
+    from churnml.locks import locked
     from churnml.text.archive import Archive
     from churnml.training.tables import readings
 
@@ -110,7 +111,8 @@ def reread(*, project: ProjectFolder = Path()) -> None:
     with console.progress() as bar:
         bar.start("reading history")
         version = readings(there).reader().version
-        Archive(there.readings).forget()
+        with locked(there.var / ".history.lock"):
+            Archive(there.readings).forget()
         history = _history(there, bar)
         count = history.query("SELECT count(DISTINCT text_id) AS n FROM readings")["n"][0].as_py()
     typer.echo(f"{count:,} texts read by version {version}. Train again before you score.")

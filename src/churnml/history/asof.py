@@ -142,6 +142,8 @@ class History:
         omitted.
     stale_days : mapping of str to float
         The age of its newest row beyond which a table is stale, where its source says one.
+    made_by : mapping of str to str
+        The version of what made a table, where it is no source's but was worked out.
     """
 
     contracts: Mapping[str, Table]
@@ -149,6 +151,7 @@ class History:
     data: Mapping[str, pa.Table | Path]
     digests: Mapping[str, str] | None = None
     stale_days: Mapping[str, float] = field(default_factory=dict)
+    made_by: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path) -> History:

@@ -91,6 +91,9 @@ class Readings:
             data=MappingProxyType({**history.data, READINGS.name: path}),
             # Whatever the table holds follows from what it was made from.
             digests=MappingProxyType({**history.known_digests, READINGS.name: made_from}),
+            made_by=MappingProxyType(
+                {**history.made_by, READINGS.name: archive.version or "nobody"}
+            ),
         )
 
     def _made_from(self, history: History, archive: Archive) -> str:

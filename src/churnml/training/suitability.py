@@ -9,7 +9,7 @@ import pyarrow as pa
 from churnml import flat
 from churnml.errors import BundleError
 from churnml.features.catalogue import Catalogue
-from churnml.features.knowledge import changed, known_rules
+from churnml.features.knowledge import changed, known_rules, made_otherwise
 from churnml.history.asof import History
 from churnml.labels import ColumnLabel
 from churnml.training.bundle import Bundle
@@ -52,8 +52,13 @@ def suited(bundle: Bundle, trained: Catalogue, history: History) -> Catalogue:
             "has; a constant in their place would move scores. Bring the columns back, or train "
             "again without them."
         )
-    rule = changed(bundle.manifest.known, known_rules(trained, history.contracts))
-    if rule:
+    rules = known_rules(trained, history.contracts, history.made_by)
+    if made := made_otherwise(bundle.manifest.known, rules):
+        raise BundleError(
+            f"{bundle.folder}: {made}, so that features would not mean what the model learnt. "
+            "Train again."
+        )
+    if rule := changed(bundle.manifest.known, rules):
         raise BundleError(
             f"{bundle.folder}: {rule}, so that features would count what nobody knew when the "
             "model learnt, or miss what was known. Bring the time back, or train again."

@@ -207,7 +207,7 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
         }
         _write_sheet(path.with_suffix(".json"), sheet)
         made = _Made(table, MappingProxyType(sheet))
-    known = known_rules(catalogue, history.contracts)
+    known = known_rules(catalogue, history.contracts, history.made_by)
     return Prepared(made.table, catalogue, known, made.sheet, path)
 
 
