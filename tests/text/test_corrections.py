@@ -41,6 +41,14 @@ def test_a_file_edited_by_hand_is_read(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "corrections.csv"
+    saved = HEADER + "messages/m1,refund,yes,ann,2026-03-02T10:00:00Z\n"
+    path.write_bytes(b"\xef\xbb\xbf" + saved.replace("\n", "\r\n").encode())
+    add_corrections(path, [Correction("messages/m2", "refund", "no", "ann", AT)])
+    assert [item.said for item in read_corrections(path)] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -94,7 +94,8 @@ def read_corrections(path: Path) -> tuple[Correction, ...]:
     if not path.is_file():
         return ()
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        # Spreadsheets begin a file with a mark that is no part of its first name.
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             if tuple(rows.fieldnames or ()) != HEADER:
                 raise DataError(
