@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from churnml.text.archive import Archive
 from churnml.text.competitors import CompetitorLevel
 from churnml.text.corrections import Correction
 from churnml.text.intents import Intent
-from churnml.text.reading import Reader, read_reader
+from churnml.text.reading import RULES, Reader, read_reader
 from churnml.text.readings import TABLE, Readings
 from churnml.text.themes import Theme
 
@@ -237,3 +239,18 @@ def test_a_damaged_archive_is_named(reader: Reader, tmp_path: Path) -> None:
     held = history(messages=[message(1, "Hello.")])
     with pytest.raises(SourceError, match=r"archive\.parquet: cannot be read.*text reread"):
         Readings(tmp_path, lambda: reader).joined(held, silent)
+
+
+# What the rules find in the messages of intents_seen.jsonl, by the version of the rules.
+FOUND = {1: "9f57d41fe4ea6350"}
+
+
+def test_rules_that_read_otherwise_are_another_version(reader: Reader, root: Path) -> None:
+    lines = (root / "tests" / "text" / "intents_seen.jsonl").read_text(encoding="utf-8")
+    texts = [json.loads(line)["text"] for line in lines.splitlines()]
+    digest = hashlib.sha256()
+    for reading in reader.read(texts):
+        document = reading.document()
+        said = {name: document[name] for name in ("language", "intents", "competitors", "themes")}
+        digest.update(json.dumps(said, sort_keys=True).encode())
+    assert digest.hexdigest()[:16] == FOUND[RULES], "raise RULES of churnml.text.reading"
