@@ -67,7 +67,7 @@ test: lint types
 
 # The same versions for every platform and Python; `make lock UPGRADE=--upgrade` takes newer ones.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-emit-index-url $(UPGRADE)
+	--no-header $(UPGRADE)
 lock:
 	$(COMPILE) pyproject.toml --output-file requirements.txt
 	$(COMPILE) pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt

@@ -12,9 +12,9 @@ import pytest
 LEVELS = (
     {"errors"},
     {"config", "flat", "locks"},
-    {"actions", "history", "text"},
+    {"history", "text"},
     {"features", "labels", "simulate"},
-    {"backtest", "explain", "splits"},
+    {"actions", "backtest", "explain", "splits"},
     {"project", "training"},
     {"scaffold", "serving"},
     {"cli"},

@@ -116,6 +116,13 @@ def test_a_corrected_text_is_seen_as_it_stood(signs: Indicators) -> None:
     assert see(held, signs, ago(9)) == ()
 
 
+@pytest.mark.parametrize("evidence", ["bad words", '["a"]', '"x"', '{"cancel_request": null}', ""])
+def test_evidence_that_is_none_shows_nothing(signs: Indicators, evidence: str) -> None:
+    held = history(readings=[reading(1, 5, cancel_request=True, evidence=evidence)])
+    (seen,) = see(held, signs, NOW)
+    assert [item.words for item in seen.evidence] == [""]
+
+
 def test_concerns_are_noted(signs: Indicators) -> None:
     held = history(
         notes=[
@@ -165,6 +172,9 @@ def test_silence_counts_from_the_last_sign_of_life(signs: Indicators) -> None:
     assert seen.evidence[0].words == "check_in"
     wrote = {"message_id": "m8", "sent_at": ago(47), "direction": "inbound"}
     assert see(history(messages=[*silent, wrote]), signs, NOW) == ()
+    # A late answer to an early message is a sign of life, too.
+    late = [sent(0, 70, replied_at=ago(1)), *silent]
+    assert see(history(messages=late), signs, NOW) == ()
     # The answer to the first was not known yet.
     assert len(see(history(messages=[*silent, sent(0, 70)]), signs, ago(40))) == 1
 
@@ -172,21 +182,23 @@ def test_silence_counts_from_the_last_sign_of_life(signs: Indicators) -> None:
 def test_only_current_accounts_are_seen(signs: Indicators) -> None:
     def term(account: str, **more: Any) -> Row:
         row = {"subscription_id": account, "account_id": account, "started_at": ago(100)}
-        return row | {"ends_at": None, "terminated_at": None} | more
+        return row | dict.fromkeys(("ends_at", "terminated_at", "cancelled_at")) | more
 
     held = history(
         readings=[
             reading(n, 5, account_id=account, refund=False, cancel_request=True)
-            for n, account in enumerate("abcde")
+            for n, account in enumerate("abcdef")
         ],
         subscriptions=[
             term("a"),
             term("b", ends_at=NOW),
             term("c", terminated_at=ago(1)),
-            term("d", started_at=NOW + dt.timedelta(days=1)),
+            term("d", started_at=NOW),
+            term("f", cancelled_at=ago(50)),
         ],
     )
-    assert [item.account_id for item in see(held, signs, NOW)] == ["a"]
+    # As for labels: who ends at the very cutoff is there, who begins then is not yet.
+    assert [item.account_id for item in see(held, signs, NOW)] == ["a", "b"]
     assert [item.account_id for item in see(held, signs, ago(2))] == ["a", "b", "c"]
 
 

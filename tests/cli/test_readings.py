@@ -56,10 +56,10 @@ def test_what_an_account_said_is_shown_and_corrected(run: Call, inbox: Path) -> 
         "messages/m1: cancel_request is no, says ann",
         "messages/m1: sentiment is concerned, says ann",
     ]
-    status, out, err = run("text", "show", "a", "-C", inbox, "--json")
-    # History ends in 2024, and what was said today is not known by then.
+    status, out, err = run("text", "show", "a", "-C", inbox, "--json", "--as-of", "2024-03-01")
+    # What was said today was not known then.
     assert (status, json.loads(out)[0]["reader"]) == (0, "model"), err
-    status, out, err = run("text", "show", "a", "-C", inbox, "--json", "--as-of", "2199-01-01")
+    status, out, err = run("text", "show", "a", "-C", inbox, "--json")
     first = json.loads(out)[0]
     assert (first["reader"], first["version"], first["sentiment"]) == ("person", "ann", "concerned")
     assert "cancel_request" not in first["found"]
@@ -86,6 +86,30 @@ def test_what_cannot_be_corrected_is_said(run: Call, inbox: Path) -> None:
 def test_a_history_without_words_says_so(run: Call, used: Path) -> None:
     status, _, err = run("text", "show", "a", "-C", used)
     assert (status, "history has no words of customers" in err) == (1, True)
+
+
+def test_what_a_source_says_of_texts_is_not_corrected_here(run: Call, used: Path) -> None:
+    given = (
+        "text_id,account_id,said_at,origin,sentiment,evidence\nm1,a,2024-01-03,messages,hostile,x\n"
+    )
+    (used / "data" / "given.csv").write_text(given, encoding="utf-8")
+    with (used / "data" / "sources.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[tables.readings]\nfiles = "given.csv"\n')
+    status, out, err = run("text", "show", "a", "-C", used)
+    assert (status, out) == (0, "2024-01-03  m1  hostile  (None)\n"), err
+    status, _, err = run("text", "correct", "m1", "refund=yes", "--by", "ann", "-C", used)
+    assert (status, "a source gives readings: correct them there" in err) == (2, True)
+
+
+def test_a_damaged_table_of_readings_is_laid_out_anew(run: Call, inbox: Path) -> None:
+    shown = run("text", "show", "a", "-C", inbox)[1]
+    (table,) = (inbox / "var" / "readings").glob("readings-*.parquet")
+    whole = table.read_bytes()
+    table.write_bytes(whole[:4] + b"\0" * 600 + whole[604:])
+    status, _, err = run("text", "show", "a", "-C", inbox)
+    assert (status, "Run `churnml check` again" in err) == (2, True)
+    run("check", "-C", inbox)
+    assert run("text", "show", "a", "-C", inbox)[:2] == (0, shown)
 
 
 def test_history_is_read_anew_when_asked(run: Call, inbox: Path) -> None:

@@ -232,6 +232,20 @@ def test_each_cutoff_sees_the_version_that_stood(
         assert alone == row
 
 
+def test_a_text_that_moves_to_another_account_is_new_there(tmp_path: Path) -> None:
+    first = text("m1", "a", START + days(1), (days(0), "negative"), (days(50), "negative"))
+    first[1]["account_id"] = "b"
+    other = text("m2", "b", START + days(20), (days(0), "positive"))
+    held = history([*first, *other])
+    program = compile_catalogue(catalogue(tmp_path), held.contracts)
+    cutoff = START + days(90)
+    instants = np.array([cutoff], "datetime64[us]").astype(np.int64)
+    (batch,) = compute(held, program, ["b"], instants)
+    # It became known of b after m2, so that it stands after it.
+    assert batch.columns["in_a_row"].to_pylist() == [1]
+    assert compute_live(held, program, ["b"], cutoff) == batch.columns
+
+
 def test_a_correction_counts_from_when_it_was_made(tmp_path: Path) -> None:
     said = START + days(10)
     rows = text("m1", "a", said, (days(0), "negative"), (days(5), "positive"))

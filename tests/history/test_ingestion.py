@@ -639,3 +639,39 @@ def test_every_row_is_clean_or_set_aside(shared: Any, rows: list[list[str]]) -> 
     assert len(shared.aside("contacts")) == table.quarantined
     assert table.clean + table.quarantined == table.read
     assert len({row["contact_id"] for row in shared.clean("contacts")}) == table.clean
+
+
+READINGS = '\n[tables.readings]\nfiles = "readings.csv"\n'
+
+
+def test_a_version_ends_where_the_next_begins(yard: Any) -> None:
+    yard.write("usage.csv", HEADER + "a,2024-12-01,e\n")
+    yard.write(
+        "readings.csv",
+        "text_id,account_id,said_at,recorded_at,replaced_at,origin,sentiment\n"
+        "m1,a,2024-11-01,2024-11-02,,messages,negative\n"
+        "m1,a,2024-11-01,2024-11-09,,messages,neutral\n"
+        "m1,a,2024-11-01,2024-11-20,2024-11-25,messages,hostile\n"
+        "m2,a,2024-11-01,,2024-11-05,messages,neutral\n",
+    )
+    yard.check(TOP + USAGE + READINGS)
+    rows = pq.read_table(yard.history / "readings.parquet").to_pylist()
+    assert [(row["sentiment"], row["replaced_at"]) for row in rows] == [
+        ("negative", at(2024, 11, 9)),
+        ("neutral", at(2024, 11, 20)),
+        ("hostile", at(2024, 11, 25)),
+        ("neutral", at(2024, 11, 5)),
+    ]
+    seen = History.open(yard.history).as_of(at(2024, 11, 10)).table("readings")
+    assert seen["sentiment"].to_pylist() == ["neutral"]  # of m1; m2 has ended
+
+
+def test_versions_need_no_end_and_no_record_of_when_they_came(yard: Any) -> None:
+    yard.write("usage.csv", HEADER + "a,2024-12-01,e\n")
+    yard.write(
+        "readings.csv",
+        "text_id,account_id,said_at,origin,sentiment\nm1,a,2024-11-01,messages,negative\n",
+    )
+    yard.check(TOP + USAGE + READINGS)
+    (row,) = pq.read_table(yard.history / "readings.parquet").to_pylist()
+    assert (row["recorded_at"], row["replaced_at"]) == (at(2024, 11, 1), None)

@@ -61,6 +61,8 @@ def test_a_file_that_a_spreadsheet_saved_is_read(tmp_path: Path) -> None:
         (HEADER + "m,competitor_level,left,ann,2026-03-02T10:00Z\n", r"'left'; expected ''"),
         (HEADER + "m,refund,yes,ann,2026-03-02T10:00\n", r"line 2: at has no time zone"),
         (HEADER + "m,refund,yes,ann,yesterday\n", r"line 2: at: Invalid isoformat"),
+        (HEADER + "m,refund,yes,ann,0001-01-01T00:00:00+14:00\n", r"a year from 1900 to 2199"),
+        (HEADER + "m,refund,yes,ann,9999-12-31T23:59:59-14:00\n", r"a year from 1900 to 2199"),
         (HEADER + "m,refund,yes,,2026-03-02T10:00Z\n", r"names its text and who made it"),
     ],
 )

@@ -22,7 +22,7 @@ from churnml.text.competitors import CompetitorLevel
 from churnml.text.corrections import Correction
 from churnml.text.intents import Intent
 from churnml.text.reading import RULES, Reader, read_reader
-from churnml.text.readings import TABLE, Readings
+from churnml.text.readings import KEPT, LAYOUT, Readings
 from churnml.text.themes import Theme
 
 UNTIL = dt.datetime(2026, 1, 1)
@@ -204,6 +204,54 @@ def test_a_person_wins_from_when_it_was_said(reader: Reader, tmp_path: Path) -> 
     assert [row["cancel_request"] for row in seen] == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ({"competitor": "Opsnova"}, ("Opsnova", "switched")),
+        ({"competitor": "", "competitor_level": "evaluating"}, (None, "evaluating")),
+        ({"competitor": "Opsnova", "competitor_level": "switching"}, ("Opsnova", "switching")),
+        ({"competitor_level": "evaluating"}, ("Fieldstack", "evaluating")),
+        ({"competitor_level": ""}, (None, None)),
+        ({"competitor": ""}, (None, None)),
+    ],
+)
+def test_a_competitor_and_its_level_go_together(
+    reader: Reader, tmp_path: Path, said: dict[str, str], expected: tuple[str | None, str | None]
+) -> None:
+    held = history(messages=[message(1, "We have moved to Fieldstack.")])
+    corrections = tuple(correction(SAID + days(9), *item) for item in said.items())
+    joined = Readings(tmp_path, lambda: reader, corrections).joined(held, silent)
+    last = rows_of(joined)[-1]
+    assert (last["competitor"], last["competitor_level"]) == expected
+    assert rows_of(joined)[0]["competitor_level"] == "switched"
+
+
+def test_whom_a_person_names_is_mentioned(reader: Reader, tmp_path: Path) -> None:
+    held = history(messages=[message(1, "Hello.")])
+    named = (correction(SAID + days(9), "competitor", "Opsnova"),)
+    joined = Readings(tmp_path, lambda: reader, named).joined(held, silent)
+    last = rows_of(joined)[-1]
+    assert (last["competitor"], last["competitor_level"]) == ("Opsnova", "mentioned")
+
+
+def test_whoever_computes_from_a_table_goes_on_with_it(reader: Reader, tmp_path: Path) -> None:
+    held = history(messages=[message(1, "Hello.")])
+    begun = Readings(tmp_path, lambda: reader).joined(held, silent)
+    for n in range(1, KEPT + 2):
+        more = (correction(SAID + days(n), "sentiment", "hostile"),)
+        Readings(tmp_path, never, more).joined(held, silent)
+        if n < KEPT:
+            assert [row["reader"] for row in rows_of(begun)] == ["model"]
+    assert len(list(tmp_path.glob("readings-*.parquet"))) == KEPT
+    with pytest.raises(SourceError, match="cannot be read"):
+        begun.hindsight("readings")  # never another's rows in its place
+
+
+def test_messages_of_nobody_knows_whom_are_not_read(tmp_path: Path) -> None:
+    held = history(messages=[{"message_id": "m", "account_id": "a", "sent_at": SAID, "text": "Hi"}])
+    assert Readings(tmp_path, never).joined(held, silent) is held
+
+
 def test_a_correction_from_before_the_text_was_known_counts_with_it(
     reader: Reader, tmp_path: Path
 ) -> None:
@@ -231,13 +279,19 @@ def test_what_a_source_gives_or_nobody_wrote_stays_as_it_is(tmp_path: Path) -> N
         ],
     )
     assert Readings(tmp_path, never).joined(given, silent) is given
-    assert not (tmp_path / TABLE).exists()
+    assert list(tmp_path.iterdir()) == []
+    corrected = Readings(tmp_path, never, (correction(SAID, "sentiment", "hostile"),))
+    with pytest.raises(ConfigError, match="a source gives these: correct them there"):
+        corrected.joined(given, silent)
 
 
 def test_a_damaged_archive_is_named(reader: Reader, tmp_path: Path) -> None:
     (tmp_path / archives.ARCHIVE).write_bytes(b"PAR1 and no more")
     held = history(messages=[message(1, "Hello.")])
     with pytest.raises(SourceError, match=r"archive\.parquet: cannot be read.*text reread"):
+        Readings(tmp_path, lambda: reader).joined(held, silent)
+    pq.write_table(pa.table({"digest": ["a"]}), tmp_path / archives.ARCHIVE)
+    with pytest.raises(SourceError, match=r"other columns than this version.*text reread"):
         Readings(tmp_path, lambda: reader).joined(held, silent)
 
 
@@ -254,3 +308,33 @@ def test_rules_that_read_otherwise_are_another_version(reader: Reader, root: Pat
         said = {name: document[name] for name in ("language", "intents", "competitors", "themes")}
         digest.update(json.dumps(said, sort_keys=True).encode())
     assert digest.hexdigest()[:16] == FOUND[RULES], "raise RULES of churnml.text.reading"
+
+
+# How words, readings and corrections are put together, by the version of the layout.
+LAID_OUT = {1: "2263361044d95a8d"}
+
+
+def test_another_layout_is_another_version(reader: Reader, tmp_path: Path) -> None:
+    survey = {
+        "survey_id": "s1",
+        "account_id": "b",
+        "sent_at": SAID,
+        "responded_at": SAID + days(4),
+        "kind": "nps",
+        "comment": "We moved to Fieldstack.",
+        "sentiment": "neutral",
+    }
+    ticket = {"ticket_id": "t1", "account_id": "b", "opened_at": SAID, "text": "Thank you!"}
+    held = history(
+        messages=[message(1, "Please cancel our subscription.", recorded_at=SAID + days(3))],
+        tickets=[ticket],
+        surveys=[survey],
+    )
+    corrections = (
+        correction(SAID, "sentiment", "hostile"),
+        correction(SAID + days(5), "competitor", "Opsnova"),
+    )
+    rows = rows_of(Readings(tmp_path, lambda: reader, corrections).joined(held, silent))
+    told = [{name: str(row[name]) for name in sorted(row) if name != "version"} for row in rows]
+    digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+    assert digest == LAID_OUT[LAYOUT], "raise LAYOUT of churnml.text.readings"

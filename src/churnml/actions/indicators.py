@@ -6,7 +6,6 @@ They need no model, and hold as of any date: what is asked is asked of history a
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,15 +14,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 from pydantic import Field
 
 from churnml.actions.tiers import RiskTier
 from churnml.config import FrozenModel, read_model
-from churnml.history.asof import History, as_of_select
+from churnml.history.asof import History, as_of_select, microseconds
 from churnml.history.dialect import instant
 from churnml.history.tables import ACCOUNT_ID
+from churnml.labels.terms import Terms
+from churnml.text.evidence import read_evidence
 
 FILE = "indicators.toml"  # in a project's serving folder
+TABLES = ("readings", "notes", "usage", "messages")  # what is looked at
 
 
 class Indicator(StrEnum):
@@ -237,16 +241,10 @@ class _Look:
         """Accounts with a running term; none where history has no terms."""
         if not self.has("subscriptions"):
             return None
-        ends = [
-            f"({name} IS NULL OR {name} > {instant(self.cutoff)})"
-            for name in ("ends_at", "terminated_at")
-            if self.has("subscriptions", name)
-        ]
-        running = " AND ".join([f"started_at <= {instant(self.cutoff)}", *ends])
-        rows = self.rows(
-            f"SELECT DISTINCT {ACCOUNT_ID} FROM {self.view('subscriptions')} WHERE {running}"
-        )
-        return frozenset(row[ACCOUNT_ID] for row in rows)
+        terms = Terms.read(self.history)
+        places = np.arange(len(terms.ids))
+        active = terms.standing(places, np.full(places.size, microseconds(self.cutoff)), 0).active
+        return frozenset(terms.ids.filter(pa.array(active)).to_pylist())
 
 
 _OF_READINGS: Mapping[Indicator, tuple[str, str, str]] = MappingProxyType(
@@ -283,7 +281,7 @@ def _of_readings(look: _Look, indicator: Indicator, sign: Sign) -> Iterator[Seen
         f"ORDER BY {ACCOUNT_ID}, moment DESC, source"
     )
     for row in rows:
-        row["words"] = json.loads(row["words"] or "{}").get(part, "")
+        row["words"] = read_evidence(row["words"]).get(part, "")
     yield from _counted(rows, indicator, sign, said)
 
 
@@ -349,7 +347,7 @@ def _of_answers(look: _Look, indicator: Indicator, sign: Unresponsive) -> Iterat
     rows = look.rows(
         "WITH heard AS ("
         f"SELECT {ACCOUNT_ID}, max(CASE WHEN direction = 'inbound' THEN sent_at "
-        f"WHEN replied_at IS NOT NULL THEN sent_at END) AS latest FROM {messages} GROUP BY 1) "
+        f"ELSE replied_at END) AS latest FROM {messages} GROUP BY 1) "
         f"SELECT sent.{ACCOUNT_ID}, sent_at AS moment, 'messages/' || message_id AS source, "
         f"coalesce({words}, '') AS words FROM {messages} AS sent JOIN heard USING ({ACCOUNT_ID}) "
         f"WHERE direction = 'outbound' AND sent_at < {look.since(sign.patience_days)} "

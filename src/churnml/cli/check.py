@@ -19,6 +19,7 @@ def check(*, project: ProjectFolder = Path(), as_json: AsJson = False) -> None:
     from churnml.history.ingestion import ingest
     from churnml.history.report import exit_code, render, to_json
     from churnml.locks import locked
+    from churnml.training.tables import readings
 
     there = open_history_project(project)
     with (
@@ -33,6 +34,8 @@ def check(*, project: ProjectFolder = Path(), as_json: AsJson = False) -> None:
             quarantine=there.quarantine,
             progress=bar.share,
         )
+        # They are laid out anew when history is opened next, also where they were damaged.
+        readings(there).forget_tables()
     if as_json:
         typer.echo(to_json(report))
     else:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, ProjectFolder, open_history_project
+from churnml.cli.options import AsJson, AsOf, ProjectFolder, open_history_project
 
 if TYPE_CHECKING:
     from churnml.actions.indicators import Seen
@@ -22,13 +21,7 @@ def indicators(
         str | None, typer.Argument(metavar="ACCOUNT", help="One account; all when omitted.")
     ] = None,
     *,
-    as_of: Annotated[
-        dt.datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-            help="What was known strictly before, UTC; the end of history if omitted.",
-        ),
-    ] = None,
+    as_of: AsOf = None,
     project: ProjectFolder = Path(),
     as_json: AsJson = False,
 ) -> None:
@@ -36,9 +29,10 @@ def indicators(
 
     They need no model. When each holds stands in serving/indicators.toml.
     """
-    from churnml.actions.indicators import FILE, read_indicators, see
+    from churnml.actions.indicators import FILE, TABLES, read_indicators, see
     from churnml.errors import DataError
-    from churnml.training.tables import open_history
+    from churnml.history.freshness import stale
+    from churnml.training.tables import open_history, told_by
 
     there = open_history_project(project)
     signs = read_indicators(there.serving / FILE)
@@ -52,6 +46,9 @@ def indicators(
                 f"{history.observed_until.isoformat()}."
             )
         found = see(history, signs, cutoff)
+        quiet = stale(history, told_by(TABLES), cutoff)
+    for table in quiet:
+        console.warn(str(table))
     chosen = [item for item in found if account in {None, item.account_id}]
     if as_json:
         console.emit([_document(item) for item in chosen])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,15 @@ ProjectFolder = Annotated[
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Print one JSON document instead, for a machine to read."),
+]
+
+
+AsOf = Annotated[
+    dt.datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+        help="What was known strictly before then, UTC; all that is known if omitted.",
+    ),
 ]
 
 

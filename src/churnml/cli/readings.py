@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, ProjectFolder, open_history_project
+from churnml.cli.options import AsJson, AsOf, ProjectFolder, open_history_project
 
 if TYPE_CHECKING:
     from churnml.history.asof import History
@@ -22,13 +21,7 @@ _SHOWN = ("text_id", "said_at", "reader", "version", "sentiment")
 def show(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's id.")],
     *,
-    as_of: Annotated[
-        dt.datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
-            help="What was known strictly before, UTC; the end of history if omitted.",
-        ),
-    ] = None,
+    as_of: AsOf = None,
     project: ProjectFolder = Path(),
     as_json: AsJson = False,
 ) -> None:
@@ -37,15 +30,22 @@ def show(
     The ids are what `churnml text correct` takes.
     """
     from churnml.errors import DataError
+    from churnml.history.asof import as_of_select
 
     with console.progress() as bar:
         bar.start("reading history")
         history = _history(open_history_project(project), bar)
-        view = history.as_of(as_of or history.observed_until).table("readings")
-    rows = [row for row in view.to_pylist() if row["account_id"] == account]
+        # Corrections are younger than the newest export, and are to be seen all the same.
+        cutoff = as_of or dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        known = as_of_select(history.contract("readings"), cutoff)
+        view = known.sql(dialect="duckdb", identify=True)
+        rows = history.query(
+            f"SELECT * FROM ({view}) WHERE account_id = $account ORDER BY said_at, text_id",
+            {"account": account},
+        ).to_pylist()
     if not rows:
         raise DataError(f"account {account!r} has said nothing that history knows of by then.")
-    documents = [_document(row) for row in sorted(rows, key=lambda row: row["said_at"])]
+    documents = [_document(row) for row in rows]
     if as_json:
         console.emit(documents)
         return
@@ -76,7 +76,8 @@ def correct(
     It is a line of data/corrections.csv. Features count it at every cutoff from now on, and
     `churnml text adapt` learns from it.
     """
-    from churnml.errors import ConfigError, DataError, nearest
+    from churnml.errors import ConfigError
+    from churnml.history.tables import READINGS
     from churnml.locks import locked
     from churnml.text.corrections import FILE, Correction, add_corrections
 
@@ -84,14 +85,13 @@ def correct(
     pairs = [part.partition("=") for part in parts]
     if broken := [name for name, sign, _ in pairs if not sign]:
         raise ConfigError(f"{broken[0]!r} has no value; expected PART=VALUE.")
-    now = dt.datetime.now(dt.UTC).replace(tzinfo=None, microsecond=0)
+    if READINGS.name in there.sources.tables:
+        raise ConfigError("a source gives readings: correct them there, by a further row.")
+    now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     made = [Correction(text_id, name, value, by, now) for name, _, value in pairs]
     with console.progress() as bar:
         bar.start("reading history")
-        ids = _history(there, bar).query("SELECT DISTINCT text_id FROM readings")["text_id"]
-    known = set(ids.to_pylist())
-    if text_id not in known:
-        raise DataError(f"no text {text_id!r} in history.{nearest(text_id, known)}")
+        _require_text(_history(there, bar), text_id)
     with locked(there.var / ".corrections.lock"):
         add_corrections(there.data / FILE, made)
     for item in made:
@@ -113,6 +113,7 @@ def reread(*, project: ProjectFolder = Path()) -> None:
         version = readings(there).reader().version
         with locked(there.var / ".history.lock"):
             Archive(there.readings).forget()
+            readings(there).forget_tables()
         history = _history(there, bar)
         count = history.query("SELECT count(DISTINCT text_id) AS n FROM readings")["n"][0].as_py()
     typer.echo(f"{count:,} texts read by version {version}. Train again before you score.")
@@ -150,16 +151,34 @@ def _history(project: Project, bar: console.Bar) -> History:
     return history
 
 
+def _require_text(history: History, text_id: str) -> None:
+    """Refuse a text that history does not have, naming the nearest of those that begin like it."""
+    from churnml.errors import DataError, nearest
+
+    found = history.query(
+        "SELECT DISTINCT text_id FROM readings WHERE text_id = $id OR "
+        "starts_with(text_id, $begin) ORDER BY text_id = $id DESC, text_id LIMIT 500",
+        {"id": text_id, "begin": text_id[:-3]},
+    )["text_id"].to_pylist()
+    if text_id not in found:
+        raise DataError(
+            f"no text {text_id!r} in history.{nearest(text_id, found) if found else ''} "
+            "`churnml text show ACCOUNT` lists an account's."
+        )
+
+
 def _document(row: dict[str, Any]) -> dict[str, Any]:
     from churnml.history.tables import INTENTS, THEMES, about
+    from churnml.text.evidence import read_evidence
 
-    found = [name for name in INTENTS if row[name]]
-    if row["competitor_level"]:
-        found.append(f"{row['competitor'] or 'another vendor'} {row['competitor_level']}")
-    found += [f"about {name}" for name in THEMES if row[about(name)]]
+    # A source that gives readings need not give every column.
+    found = [name for name in INTENTS if row.get(name)]
+    if row.get("competitor_level"):
+        found.append(f"{row.get('competitor') or 'another vendor'} {row['competitor_level']}")
+    found += [f"about {name}" for name in THEMES if row.get(about(name))]
     return {
-        **{name: row[name] for name in _SHOWN},
+        **{name: row.get(name) for name in _SHOWN},
         "said_at": row["said_at"].isoformat(),
         "found": found,
-        "evidence": json.loads(row["evidence"] or "{}"),
+        "evidence": read_evidence(row.get("evidence")),
     }

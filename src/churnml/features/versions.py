@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from churnml.features.facts import Program
 
 _FIRST = "first_known"
+_NEVER = int(np.iinfo(np.int64).max)
 
 
 def standing_rows(contract: Table, rows: pa.Table, cutoff: int) -> pa.Table:
@@ -56,7 +57,7 @@ def standing_rows(contract: Table, rows: pa.Table, cutoff: int) -> pa.Table:
     known = pc.max_element_wise(recorded, rows[contract.time])
     place = rows.column_names.index(RECORDED_AT)
     rows = rows.set_column(place, RECORDED_AT, known).filter(pc.less(known, instant))
-    identity = list(contract.identity)
+    identity = list(dict.fromkeys((ACCOUNT_ID, *contract.identity)))
     first = rows.group_by(identity).aggregate([(RECORDED_AT, "min")])
     first = first.rename_columns([*identity, _FIRST])
     ended = pc.less(rows[contract.replaced], instant).fill_null(fill_value=False)
@@ -88,10 +89,12 @@ def corrected(
     found: dict[str, list[Patch]] = {}
     asked = np.asarray(accounts, dtype=object)
     for table in dict.fromkeys(key.table for key in program.facts):
-        rows = _versions(history, table, set(accounts))
-        if not rows.num_rows:
+        since = _corrected_since(history, table)
+        # Up to its first correction an account has one version of each row, as others have.
+        theirs = np.array([since.get(account, _NEVER) for account in accounts]) < cutoffs
+        if not theirs.any():
             continue
-        theirs = np.isin(asked, rows[ACCOUNT_ID].unique().to_pylist())
+        rows = _versions(history, table, sorted(set(asked[theirs].tolist())))
         for cutoff in np.unique(cutoffs[theirs]).tolist():
             places = np.flatnonzero(theirs & (cutoffs == cutoff))
             for name, values in _at(program, table, rows, asked[places].tolist(), cutoff):
@@ -99,20 +102,24 @@ def corrected(
     return {name: _joined(parts) for name, parts in found.items()}
 
 
-def _versions(history: History, table: str, wanted: set[str]) -> pa.Table:
-    """Read all rows of the wanted accounts of which one was replaced; no row where none was."""
-    replaced, data = history.contract(table).replaced, history.data[table]
+def _corrected_since(history: History, table: str) -> dict[str, int]:
+    """Tell when a row of an account was first replaced, for those of which one was."""
+    replaced = history.contract(table).replaced
     if replaced is None:
-        return pa.table({})
-    found = history.query(
-        f"SELECT DISTINCT {ACCOUNT_ID} FROM {identifier(table)} "
-        f"WHERE {identifier(replaced)} IS NOT NULL"
+        return {}
+    rows = history.query(
+        f"SELECT {ACCOUNT_ID}, epoch_us(min({identifier(replaced)})) AS since "
+        f"FROM {identifier(table)} WHERE {identifier(replaced)} IS NOT NULL GROUP BY ALL"
     )
-    chosen = sorted(set(found[ACCOUNT_ID].to_pylist()) & wanted)
-    if not chosen:
-        return pa.table({})
-    rows = read_rows(data, chosen) if isinstance(data, Path) else data
-    return rows.filter(pc.is_in(rows[ACCOUNT_ID], pa.array(chosen, pa.string())))
+    return dict(zip(rows[ACCOUNT_ID].to_pylist(), rows["since"].to_pylist(), strict=True))
+
+
+def _versions(history: History, table: str, accounts: Sequence[str]) -> pa.Table:
+    """Read all rows of some accounts."""
+    data = history.data[table]
+    if isinstance(data, Path):
+        return read_rows(data, accounts)
+    return data.filter(pc.is_in(data[ACCOUNT_ID], pa.array(accounts, pa.string())))
 
 
 def _at(

@@ -116,7 +116,7 @@ def map_table(
         for name in present
     }
     relation = f"(SELECT *, {', '.join(_read(conversions, source))} FROM ({inner}))"
-    if table.name == "accounts":
+    if RECORDED_AT in table.key:
         relation, present = _with_recorded(table, present, relation)
     if extract.copied or source.expressions:
         _copy(connection, table.name, relation, copy, trying=bool(source.expressions))
@@ -245,7 +245,7 @@ def _read(conversions: Mapping[str, Conversion], source: TableSource) -> list[st
 def _with_recorded(
     table: Table, present: tuple[str, ...], relation: str
 ) -> tuple[str, tuple[str, ...]]:
-    """Take an account as recorded when it was created, where nothing else is said."""
+    """Take a version as recorded when it happened, where nothing else is said."""
     if RECORDED_AT in present:
         filled = f"* REPLACE (coalesce({RECORDED_AT}, {table.time}) AS {RECORDED_AT})"
         return f"(SELECT {filled} FROM {relation})", present

@@ -57,6 +57,11 @@ def only(table: Table, present: Iterable[str]) -> Table:
     lost = [name for name in dict.fromkeys(needed) if name not in there and name != RECORDED_AT]
     if lost:
         raise DataError(f"table {table.name!r}: required columns are missing: {', '.join(lost)}.")
+    if table.replaced in there and RECORDED_AT not in there:
+        raise DataError(
+            f"table {table.name!r}: {table.replaced!r} ends versions that nothing orders. Give "
+            f"{RECORDED_AT!r} as well, or neither."
+        )
     columns = tuple(
         replace(column, after=column.after if column.after in there else None)
         for column in table.columns

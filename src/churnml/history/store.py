@@ -93,7 +93,20 @@ def write_table(connection: DuckDBPyConnection, checks: Checked, folder: Path) -
         The number of rows.
     """
     table, present = checks.mapped.table, checks.mapped.present
-    return write_rows(connection, table, present, checks.clean, folder)
+    if table.replaced is None:
+        return write_rows(connection, table, present, checks.clean, folder)
+    names = tuple(name for name in table.names if name in {*present, table.replaced})
+    return write_rows(connection, table, names, _closed(table, present, checks.clean), folder)
+
+
+def _closed(table: Table, present: tuple[str, ...], rows: str) -> str:
+    """End each version at the latest where the next one begins, whatever a source says of it."""
+    shared = ", ".join(identifier(name) for name in dict.fromkeys((ACCOUNT_ID, *table.identity)))
+    following = f"lead({RECORDED_AT}) OVER (PARTITION BY {shared} ORDER BY {RECORDED_AT})"
+    end = identifier(table.replaced or "")
+    if table.replaced not in present:
+        return f"SELECT *, {following} AS {end} FROM ({rows})"
+    return f"SELECT * REPLACE (least({end}, {following}) AS {end}) FROM ({rows})"
 
 
 def write_rows(

@@ -7,23 +7,21 @@ by another version is asked for, never a side effect.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from churnml.errors import ConfigError, SourceError
 from churnml.history.asof import History
-from churnml.history.dialect import literal
+from churnml.history.dialect import literal, said
 from churnml.history.tables import COMPETITOR_LEVELS, INTENTS, THEMES, about
+from churnml.text.evidence import write_evidence
 from churnml.text.reading import Reader, Reading
 from churnml.text.spoken import spoken
-
-if TYPE_CHECKING:
-    import duckdb
 
 ARCHIVE = "archive.parquet"
 SCHEMA = pa.schema(
@@ -40,6 +38,7 @@ SCHEMA = pa.schema(
 )
 PARTS = tuple(name for name in SCHEMA.names if name not in {"digest", "language", "evidence"})
 _VERSION = b"churnml_reader"
+_WAITING = "churnml_texts_waiting"
 _CHUNK = 50_000  # texts read between two writes: what a killed process loses at most
 _STEP = 1_000  # texts between two signs of progress
 _SHOWN = 240  # characters of evidence
@@ -69,12 +68,17 @@ class Archive:
         if not self.path.is_file():
             return None
         try:
-            metadata = pq.read_schema(self.path).metadata or {}
+            schema = pq.read_schema(self.path)
         except (OSError, pa.ArrowInvalid) as error:
-            raise SourceError(
-                f"{self.path}: cannot be read ({error}). `churnml text reread` makes it anew."
-            ) from error
-        return str(metadata.get(_VERSION, b"").decode())
+            raise self._damaged(error) from error
+        if schema.remove_metadata() != SCHEMA:
+            raise self._damaged("it has other columns than this version of churnml writes")
+        return str((schema.metadata or {}).get(_VERSION, b"").decode())
+
+    def _damaged(self, why: object) -> SourceError:
+        return SourceError(
+            f"{self.path}: cannot be read ({why}). `churnml text reread` makes it anew."
+        )
 
     @property
     def relation(self) -> str:
@@ -110,7 +114,24 @@ class Archive:
         ------
         ConfigError
             If there is something to read, and what is there was read by another version.
+        SourceError
+            If history or the archive is damaged.
         """
+        try:
+            self._complete(history, reader, progress)
+        except duckdb.Error as error:
+            raise self._damaged(said(error)) from error
+        except (OSError, pa.ArrowInvalid) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise ConfigError(f"{self.path}: cannot be written: {error.strerror}.") from error
+            raise self._damaged(error) from error
+
+    def _complete(
+        self,
+        history: History,
+        reader: Callable[[], Reader],
+        progress: Callable[[str, float], None],
+    ) -> None:
         with history.connect() as connection:
             waiting = self._waiting(history, connection)
             if not waiting:
@@ -123,7 +144,7 @@ class Archive:
                     "`churnml text reread` reads all of history anew; train again after it."
                 )
             done = 0
-            connection.execute("SELECT digest, text FROM waiting ORDER BY digest")
+            connection.execute(f"SELECT digest, text FROM {_WAITING} ORDER BY digest")
             while rows := connection.fetchmany(_CHUNK):
                 found: list[dict[str, Any]] = []
                 for reading in who.stream(text for _, text in rows):
@@ -139,13 +160,14 @@ class Archive:
         if words is None:
             return 0
         connection.execute(
-            "CREATE TEMP TABLE waiting AS SELECT sha256(text) AS digest, any_value(text) AS text "
+            f"CREATE TEMP TABLE {_WAITING} AS "
+            "SELECT sha256(text) AS digest, any_value(text) AS text "
             f"FROM ({words}) WHERE text IS NOT NULL GROUP BY digest"
         )
         connection.execute(
-            f"DELETE FROM waiting WHERE digest IN (SELECT digest FROM ({self.relation}))"
+            f"DELETE FROM {_WAITING} WHERE digest IN (SELECT digest FROM ({self.relation}))"
         )
-        row = connection.execute("SELECT count(*) FROM waiting").fetchone()
+        row = connection.execute(f"SELECT count(*) FROM {_WAITING}").fetchone()
         return int(row[0]) if row else 0
 
     def _append(self, rows: list[dict[str, Any]], version: str) -> None:
@@ -154,7 +176,7 @@ class Archive:
         new = self.path.with_name(f".{ARCHIVE}.unfinished")
         with pq.ParquetWriter(new, schema, compression="zstd") as writer:
             for batch in self._kept():
-                writer.write_batch(batch.cast(schema))
+                writer.write_batch(batch.replace_schema_metadata(schema.metadata))
             writer.write_table(pa.Table.from_pylist(rows, schema))
         new.replace(self.path)
 
@@ -182,4 +204,4 @@ def _row(digest: str, reading: Reading) -> dict[str, Any]:
         evidence["competitor_level"] = furthest.span.text
     evidence |= wanted | themes
     shown = {name: " ".join(text.split())[:_SHOWN] for name, text in evidence.items()}
-    return row | {"evidence": json.dumps(shown, ensure_ascii=False)}
+    return row | {"evidence": write_evidence(shown)}

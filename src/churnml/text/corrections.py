@@ -26,6 +26,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "sentiment": SENTIMENTS,
     "competitor_level": ("", *COMPETITOR_LEVELS),
 }
+_YEARS = 1900, 2199
 PARTS = ("sentiment", *_FLAGS, "competitor", "competitor_level")
 
 
@@ -113,6 +114,7 @@ def _parsed(row: Mapping[str, str | None], where: str) -> Correction:
     if None in values.values() or None in row:
         raise DataError(f"{where}: expected {len(HEADER)} values: {', '.join(HEADER)}.")
     text = {name: str(value).strip() for name, value in values.items()}
+    text["text_id"] = str(row["text_id"])  # ids are taken as they are, blanks too
     try:
         at = dt.datetime.fromisoformat(text.pop("at"))
     except ValueError as error:
@@ -121,6 +123,8 @@ def _parsed(row: Mapping[str, str | None], where: str) -> Correction:
         ) from error
     if at.tzinfo is None:
         raise DataError(f"{where}: at has no time zone; expected such as 2026-03-30T08:15:00Z.")
+    if not _YEARS[0] <= at.year <= _YEARS[1]:
+        raise DataError(f"{where}: at is of {at.year}; expected a year from 1900 to 2199.")
     try:
         return Correction(**text, at=at.astimezone(dt.UTC).replace(tzinfo=None))
     except DataError as error:

@@ -24,17 +24,21 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from churnml.errors import SourceError
+from churnml.errors import ConfigError, SourceError
 from churnml.history.asof import History
 from churnml.history.dialect import literal, said
 from churnml.history.memory import ARROW_TYPES
-from churnml.history.tables import READINGS
+from churnml.history.tables import COMPETITOR_LEVELS, READINGS
 from churnml.text.archive import PARTS, Archive
-from churnml.text.corrections import Correction
+from churnml.text.corrections import Correction, Value
+from churnml.text.evidence import read_evidence, write_evidence
 from churnml.text.reading import Reader
 from churnml.text.spoken import spoken
 
-TABLE = "readings.parquet"
+# Raised whenever words, readings and corrections are put together otherwise than before.
+LAYOUT = 1
+KEPT = 3  # tables; whoever began to compute from one goes on with it
+_GROUP = 50_000  # rows that are passed over at once when one account is asked for
 _MADE_FROM = b"churnml_made_from"
 _SCHEMA = pa.schema([(column.name, ARROW_TYPES[column.kind]) for column in READINGS.columns])
 Row = dict[str, Any]
@@ -71,20 +75,29 @@ class Readings:
         Raises
         ------
         ConfigError
-            If something is to be read, and what is there was read by another version.
+            If something is to be read, and what is there was read by another version; or if
+            people correct readings that a source gives.
         SourceError
             If a file is damaged, or disk or memory does not suffice.
         """
         words = spoken(history)
-        if words is None or READINGS.name in history.contracts:
+        if READINGS.name in history.contracts:
+            if self.corrections:
+                raise ConfigError(
+                    "data/corrections.csv corrects readings, but a source gives these: correct "
+                    "them there, by a further row, and remove the file."
+                )
             return history
-        archive, path = Archive(self.folder), self.folder / TABLE
+        if words is None:
+            return history
+        archive = Archive(self.folder)
         made_from = self._made_from(history, archive)
-        if _told(path) != made_from:
+        if _told(self._table(made_from)) != made_from:
             archive.complete(history, self.reader, progress)
             made_from = self._made_from(history, archive)
             progress("laying out readings", 0.9)
-            self._write(path, words, history, archive, made_from)
+            self._write(words, history, archive, made_from)
+        path = self._table(made_from)
         return replace(
             history,
             contracts=MappingProxyType({**history.contracts, READINGS.name: READINGS}),
@@ -96,16 +109,23 @@ class Readings:
             ),
         )
 
+    def forget_tables(self) -> None:
+        """Remove what was laid out, which is soon made again; what was read stays."""
+        for path in self.folder.glob("readings-*.parquet"):
+            path.unlink(missing_ok=True)
+
+    def _table(self, made_from: str) -> Path:
+        """Name the table by what it was made from, so that none changes under who reads it."""
+        return self.folder / f"readings-{made_from[:16]}.parquet"
+
     def _made_from(self, history: History, archive: Archive) -> str:
-        parts = [history.fingerprint, archive.version or "", _SCHEMA.to_string()]
+        parts = [str(LAYOUT), history.fingerprint, archive.version or "", _SCHEMA.to_string()]
         parts += [
             json.dumps([c.text_id, c.part, c.value, c.by, str(c.at)]) for c in self.corrections
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def _write(
-        self, path: Path, words: str, history: History, archive: Archive, made_from: str
-    ) -> None:
+    def _write(self, words: str, history: History, archive: Archive, made_from: str) -> None:
         wanted = sorted({item.text_id for item in self.corrections})
         with history.connect() as connection:
             connection.register("corrected", pa.table({"text_id": pa.array(wanted, pa.string())}))
@@ -123,10 +143,14 @@ class Readings:
                 "ORDER BY account_id, said_at, text_id, recorded_at",
             )
         self.folder.mkdir(parents=True, exist_ok=True)
+        path = self._table(made_from)
         unfinished = path.with_name(f".{path.name}.unfinished")
         schema = _SCHEMA.with_metadata({_MADE_FROM: made_from.encode()})
-        pq.write_table(table.cast(schema), unfinished, compression="zstd")
+        pq.write_table(table.cast(schema), unfinished, compression="zstd", row_group_size=_GROUP)
         unfinished.replace(path)
+        tables = self.folder.glob("readings-*.parquet")
+        for old in sorted(tables, key=lambda item: item.stat().st_mtime_ns)[:-KEPT]:
+            old.unlink(missing_ok=True)
 
 
 def _told(path: Path) -> str | None:
@@ -171,16 +195,26 @@ def _versions(firsts: Iterable[Row], corrections: Sequence[Correction]) -> Itera
 
 def _corrected(row: Row, corrections: Sequence[Correction]) -> Row:
     """Apply what was said at one time; what a person says shows itself, and needs no evidence."""
-    values = {item.part: item.said for item in corrections}
-    shown: Mapping[str, str] = json.loads(row["evidence"] or "{}")
+    values: dict[str, Value] = {item.part: item.said for item in corrections}
+    values |= _competing({**row, **values}, values)
+    shown = read_evidence(row["evidence"])
     kept = {name: text for name, text in shown.items() if name not in values}
     return {
         **row,
         **values,
         "reader": "person",
         "version": corrections[-1].by,
-        "evidence": json.dumps(kept, ensure_ascii=False) if kept else None,
+        "evidence": write_evidence(kept),
     }
+
+
+def _competing(row: Row, said: Mapping[str, Value]) -> dict[str, Value]:
+    """Keep a competitor and its level together: who is named is mentioned at least."""
+    if said.get("competitor_level", said.get("competitor", "")) is None:
+        return {"competitor": None, "competitor_level": None}
+    if row["competitor"] is not None and row["competitor_level"] is None:
+        return {"competitor_level": COMPETITOR_LEVELS[0]}
+    return {}
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:

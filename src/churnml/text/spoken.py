@@ -10,8 +10,6 @@ from sqlglot import exp
 from churnml.history.asof import History, known_at
 from churnml.history.tables import ACCOUNT_ID, Table
 
-RELATION = "spoken"
-
 
 @dataclass(frozen=True)
 class _Words:
@@ -24,11 +22,15 @@ class _Words:
     inbound: str | None = None
 
 
+# Nobody's words are taken for a customer's where no column tells whose they are.
 _TABLES: Mapping[str, _Words] = {
     "messages": _Words("message_id", "text", "sent_at", "sentiment", "direction"),
     "tickets": _Words("ticket_id", "text", "opened_at"),
     "surveys": _Words("survey_id", "comment", "responded_at", "sentiment"),
 }
+
+
+ORIGINS = tuple(_TABLES)
 
 
 def spoken(history: History) -> str | None:
@@ -52,6 +54,7 @@ def spoken(history: History) -> str | None:
         for name, words in _TABLES.items()
         if name in history.contracts
         and {words.text, words.sentiment} & set(history.contracts[name].names)
+        and (words.inbound is None or history.contracts[name].has(words.inbound))
     ]
     return " UNION ALL ".join(parts) if parts else None
 

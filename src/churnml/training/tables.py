@@ -7,7 +7,7 @@ import functools
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -35,7 +35,7 @@ from churnml.history.asof import History
 from churnml.history.freshness import Stale, stale
 from churnml.history.ingestion import ingest, is_current
 from churnml.history.store import workplace
-from churnml.history.tables import ACCOUNT_ID
+from churnml.history.tables import ACCOUNT_ID, READINGS
 from churnml.labels import ColumnLabel, Labels, label, label_column
 from churnml.labels.arrival import arrival
 from churnml.locks import locked
@@ -44,6 +44,7 @@ from churnml.text import corrections, vocabulary
 from churnml.text.corrections import read_corrections
 from churnml.text.reading import read_reader
 from churnml.text.readings import Readings
+from churnml.text.spoken import ORIGINS
 from churnml.training.columns import Columns
 from churnml.training.recipes import FeatureChoice, Recipe
 
@@ -272,7 +273,12 @@ def stale_tables(history: History, catalogue: Catalogue, cutoff: dt.datetime) ->
         If clean history is gone or damaged.
     """
     read = {item.entry.table for item in catalogue.features if item.entry.table is not None}
-    return stale(history, read, cutoff)
+    return stale(history, told_by(read), cutoff)
+
+
+def told_by(tables: Collection[str]) -> set[str]:
+    """Name the tables that others are made of as well: readings are as old as what was written."""
+    return {*tables, *(ORIGINS if READINGS.name in tables else ())}
 
 
 @dataclass(frozen=True)
