@@ -1,13 +1,13 @@
 """Whose probabilities are best? churnml against what a data scientist would take instead.
 
     python experiments/accuracy.py --peers PYTHON [--work FOLDER] [--contenders NAME ...]
-        [--tasks NAME ...] [--trials 60]
+        [--tasks NAME ...] [--trials 30]
 
 `--peers` names a Python that has pandas, openpyxl, scikit-learn, lightgbm, catboost and
 autogluon.tabular; everything but churnml runs in it. What was learned before is kept in FOLDER and
-not learned again, so that the study, which takes hours, may be stopped. The peers' answers are kept
-in accuracy_peers.parquet as well, and taken up again as long as the tasks are what they were.
-Writes accuracy.md from whatever is there.
+not learned again, so that the study, which takes hours, may be stopped. All answers are kept in
+accuracy_answers.parquet as well, and taken up again as long as the tasks are what they were, and,
+of churnml's own, the code that trains is too. Writes accuracy.md from whatever is there.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -41,7 +42,26 @@ from churnml.training.recipes import CalibrationSpec, Recipe
 from churnml.training.tuning import tune
 
 HERE = Path(__file__).resolve().parent
-KEPT = HERE / "accuracy_peers.parquet"
+KEPT = HERE / "accuracy_answers.parquet"
+TRAINING = HERE.parent / "src" / "churnml" / "training"
+LEARNING = (  # the modules that make a model, and what it says, out of rows
+    "calibration",
+    "calibrators",
+    "classifier",
+    "columns",
+    "encoding",
+    "ensemble",
+    "estimator",
+    "folds",
+    "intervals",
+    "judgement",
+    "merging",
+    "pooling",
+    "recipes",
+    "segments",
+    "shapes",
+    "thin",
+)
 PEERS = ("lightgbm", "catboost", "logistic", "autogluon")
 METRICS = {
     "auc": "AUC",
@@ -145,7 +165,7 @@ def learn_all(work: Path, tasks: list[str], contenders: list[str], given: Any) -
             script = [python, str(HERE / "accuracy_tasks.py"), str(work / "tasks"), name]
             subprocess.run(script, check=True)
         task = Task.read(folder)
-        restore(work, task)
+        restore(work, task, given.trials)
         for contender in contenders:
             for fold, part in enumerate(task.content["folds"]):
                 out = work / "said" / contender / f"{name}.{fold}.npy"
@@ -159,12 +179,31 @@ def learn_all(work: Path, tasks: list[str], contenders: list[str], given: Any) -
                     _ours(contender, task, part, out, given.trials)
 
 
-def restore(work: Path, task: Task) -> None:
-    """Lay out the answers of peers that were kept for this very task."""
+def made_by(contender: str, trials: int) -> str:
+    """Digest what makes churnml's answers; peers' are theirs."""
+    if contender in PEERS:
+        return ""
+    digest = hashlib.sha256(version("lightgbm").encode())
+    for module in LEARNING:
+        digest.update((TRAINING / f"{module}.py").read_bytes())
+    if contender == TUNED:
+        digest.update((TRAINING / "tuning.py").read_bytes() + str(trials).encode())
+    return digest.hexdigest()
+
+
+def kept(trials: int) -> list[dict[str, Any]]:
+    """Read the answers that were kept and that today's code would give."""
     if not KEPT.is_file():
-        return
-    chosen = [("task", "=", task.folder.name), ("fingerprint", "=", task.fingerprint)]
-    for row in pq.read_table(KEPT, filters=chosen).to_pylist():
+        return []
+    rows = pq.read_table(KEPT).to_pylist()
+    return [row for row in rows if row["made_by"] == made_by(row["contender"], trials)]
+
+
+def restore(work: Path, task: Task, trials: int) -> None:
+    """Lay out the answers that were kept for this very task."""
+    for row in kept(trials):
+        if row["task"] != task.folder.name or row["fingerprint"] != task.fingerprint:
+            continue
         out = work / "said" / row["contender"] / f"{row['task']}.{row['fold']}.npy"
         if not out.with_suffix(".json").is_file():
             out.parent.mkdir(parents=True, exist_ok=True)
@@ -173,11 +212,11 @@ def restore(work: Path, task: Task) -> None:
             out.with_suffix(".json").write_text(json.dumps(told))
 
 
-def keep(work: Path, tasks: list[str]) -> None:
-    """Keep the answers of peers, which took hours."""
-    rows = []
+def keep(work: Path, tasks: list[str], trials: int) -> None:
+    """Keep the answers, which took hours, beside those of tasks that are not at hand."""
+    rows = [row for row in kept(trials) if row["task"] not in tasks]
     for task in (Task.read(work / "tasks" / name) for name in tasks):
-        for contender in PEERS:
+        for contender in (*OURS, *PEERS):
             for fold in range(len(task.content["folds"])):
                 said = work / "said" / contender / f"{task.folder.name}.{fold}.npy"
                 if said.with_suffix(".json").is_file():
@@ -186,6 +225,7 @@ def keep(work: Path, tasks: list[str]) -> None:
                             "task": task.folder.name,
                             "fingerprint": task.fingerprint,
                             "contender": contender,
+                            "made_by": made_by(contender, trials),
                             "fold": fold,
                             **json.loads(said.with_suffix(".json").read_text()),
                             "said": np.load(said),
@@ -386,10 +426,11 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=HERE / "var" / "accuracy")
     parser.add_argument("--contenders", nargs="+", default=[*OURS, *PEERS])
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
-    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--trials", type=int, default=30)
     given = parser.parse_args()
     learn_all(given.work, given.tasks, given.contenders, given)
-    keep(given.work, [n for n in TASKS if (given.work / "tasks" / n / "task.json").is_file()])
+    there = [name for name in TASKS if (given.work / "tasks" / name / "task.json").is_file()]
+    keep(given.work, there, given.trials)
     found = results(given.work, list(TASKS), [DEFAULT, *PEERS])
     searched = results(given.work, list(TASKS), [DEFAULT, TUNED])
     target = HERE / "accuracy.md"

@@ -66,8 +66,15 @@ def test_what_only_names_or_says_nothing_is_left_out(column: pa.Array, name: str
     assert dict(found.left_out) == {name: why}
 
 
+@pytest.mark.parametrize(
+    "name", ["id", "ID", "user_id", "customerID", "customerid", "row-number", "PostCode", "index"]
+)
+def test_identifiers_are_known_by_their_last_word(name: str) -> None:
+    assert choose(pa.array([n * n * 17 for n in range(N)]), name).features == ()
+
+
 def test_amounts_that_never_repeat_are_no_identifiers() -> None:
-    for name in ("spent", "total_paid"):
+    for name in ("spent", "total_paid", "overpaid", "grid", "price_of_index_funds"):
         assert choose(pa.array([n * n * 17 for n in range(N)]), name).features == (name,)
     assert choose(pa.array([n * 1.5 for n in range(N)]), "user_id").features == ("user_id",)
 

@@ -94,6 +94,41 @@ def margin(text: str, matrix: Floats) -> Floats:
     return np.asarray(lgb.Booster(model_str=text).predict(matrix, raw_score=True))
 
 
+def test_all_rows_cut_the_same_bins_as_no_choice_of_rows(problem: Problem) -> None:
+    inside, outside = np.arange(600), np.arange(600, 800)
+    every = replace(problem, cutting=np.arange(800))
+    text, said = grow(every, PLAIN, inside, outside, seed=3)
+    plain, also = grow(problem, PLAIN, inside, outside, seed=3)
+    assert text == plain
+    assert said.tolist() == also.tolist()
+
+
+def test_rows_that_only_judge_move_no_split(problem: Problem) -> None:
+    """Other values there would cut other bins, and the trees would part the rest elsewhere."""
+    inside, outside = np.arange(600), np.arange(600, 800)
+    moved = problem.matrix.copy()
+    moved[outside, :2] = np.random.default_rng(5).uniform(-0.1, 0.1, (200, 2))
+    trees = {
+        name: grow(
+            replace(problem, matrix=matrix, max_rounds=1, cutting=cutting, fixed=fixed(max_bin=15)),
+            PLAIN,
+            inside,
+            outside,
+            seed=3,
+        )[0]
+        for name, matrix, cutting in [
+            ("as it was", problem.matrix, inside),
+            ("moved", moved, inside),
+            ("moved, all cutting", moved, None),
+        ]
+    }
+    thresholds = {
+        name: re.search(r"^threshold=(.*)$", text, re.MULTILINE) for name, text in trees.items()
+    }
+    split = {name: found and found[1] for name, found in thresholds.items()}
+    assert split["as it was"] == split["moved"] != split["moved, all cutting"]
+
+
 def test_a_model_alone_gets_everything() -> None:
     assert greedy_weights(np.array([[3.0, -3.0]]), np.array([1.0, 0.0])).tolist() == [1.0]
 

@@ -33,10 +33,10 @@ def test_a_shape_is_copied_into_a_mix_by_name_alone() -> None:
     ours = Shape(name="ours", num_leaves=3)
     spec = ModelSpec(shapes=("small", "huge", "tiny"), own_shapes=(ours,), folds=7)
     kept = spec.only({"huge": 0.5, "ours": 0.5})
-    assert (kept.ladder, kept.own_shapes) == ((SHAPES["huge"],), (ours,))
+    # None is left to a climb, which might stop below it.
+    assert (kept.ladder, kept.own_shapes) == ((), (SHAPES["huge"], ours))
     assert (kept.folds, kept.most_shapes) == (7, 3)
-    assert spec.only(["tiny", "small"]).ladder == (SHAPES["small"], SHAPES["tiny"])
-    assert spec.only(["tiny"]).own_shapes == ()
+    assert spec.only(["tiny", "small"]).own_shapes == (SHAPES["small"], SHAPES["tiny"])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -14,6 +15,10 @@ from churnml.training.encoding import FeatureKind, is_number_text, kind_of
 # Fewer rows a value than this, and what is learnt of a category is its few rows by heart.
 LEAST_ROWS_A_VALUE = 5
 FEW_VALUES = 20
+_IDENTIFIER = re.compile(  # the last word of a name
+    r"((account|client|company|customer|member|order|person|row|subscriber|user)s?)?"
+    r"(id|number|key|code)|index"
+)
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,5 @@ def _is_identifier(name: str, column: pa.ChunkedArray) -> bool:
         return False
     ends = pc.min_max(column).as_py()
     counts = ends["max"] - ends["min"] < 2 * len(column)
-    words = name.casefold().replace("_", " ").replace("-", " ")
-    named = words.endswith(("id", "number", "key", "code")) and not words.endswith("paid")
-    return counts or named or words == "index"
+    words = [word.casefold() for word in re.findall(r"[A-Z]*[a-z]+|[A-Z]+", name)]
+    return counts or (bool(words) and _IDENTIFIER.fullmatch(words[-1]) is not None)

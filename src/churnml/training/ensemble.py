@@ -54,6 +54,8 @@ class Problem:
         Parameters of LightGBM that all shapes share.
     max_rounds, patience : int
         Most trees of a member, and how many that do not better its fold end it.
+    cutting : ndarray of int, optional
+        The rows by whose values features are cut into bins; all if omitted.
     """
 
     matrix: Floats
@@ -63,6 +65,7 @@ class Problem:
     fixed: Mapping[str, Any]
     max_rounds: int
     patience: int
+    cutting: Ints | None = None
 
     @property
     def n_folds(self) -> int:
@@ -72,15 +75,21 @@ class Problem:
     @cached_property
     def binned(self) -> lgb.Dataset:
         """All rows, their values cut into bins once for all members, which take parts of it."""
+        if self.cutting is None:
+            return self._dataset(self.matrix, self.label).construct()
+        cut = self._dataset(self.matrix[self.cutting], self.label[self.cutting])
+        return cut.create_valid(self.matrix, label=self.label, params=cut.params).construct()
+
+    def _dataset(self, matrix: Floats, label: Floats) -> lgb.Dataset:
         return lgb.Dataset(
-            self.matrix,
-            label=self.label,
+            matrix,
+            label=label,
             # LightGBM refuses [ ] : , in names; ours stay in the encoding.
-            feature_name=[f"f{position}" for position in range(self.matrix.shape[1])],
+            feature_name=[f"f{position}" for position in range(matrix.shape[1])],
             categorical_feature=list(self.categorical),
             # A filter would leave out what the leaves of one shape are too large to part.
             params={**self.fixed, "feature_pre_filter": False},
-        ).construct()
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -331,13 +331,16 @@ def learn(
     )
 
 
-def problem_of(table: TrainingTable, rows: Rows, spec: ModelSpec) -> Problem:
-    """State what members learn from some rows of a table.
+def problem_of(table: TrainingTable, rows: Rows, spec: ModelSpec, *, learning: Rows) -> Problem:
+    """State what members learn from some rows of a table, where others only judge them.
 
     Parameters
     ----------
     table, rows, spec
         As for `fit`.
+    learning : ndarray of int
+        Positions among `rows` of those to learn from: they alone give the categories' codes and
+        the bins.
 
     Raises
     ------
@@ -347,8 +350,9 @@ def problem_of(table: TrainingTable, rows: Rows, spec: ModelSpec) -> Problem:
     frame = table.frame.take(pa.array(rows))
     label = np.asarray(frame["label"], dtype=np.float64)
     accounts = np.asarray(frame[ACCOUNT_ID].to_pylist(), dtype=object)
-    encoding = Encoding.learn(frame, table.features, table.categorical)
-    return _problem(frame, label, accounts, encoding, table.monotone, spec)
+    encoding = Encoding.learn(frame.take(pa.array(learning)), table.features, table.categorical)
+    problem = _problem(frame, label, accounts, encoding, table.monotone, spec)
+    return replace(problem, cutting=learning)
 
 
 def _problem(

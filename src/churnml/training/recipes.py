@@ -107,13 +107,10 @@ class ModelSpec(FrozenModel):
         return self
 
     def only(self, names: Collection[str]) -> Self:
-        """Leave the choice among shapes to these."""
-        return self.model_copy(
-            update={
-                "shapes": tuple(name for name in self.shapes if name in names),
-                "own_shapes": tuple(shape for shape in self.own_shapes if shape.name in names),
-            }
-        )
+        """Try these shapes, all of them, and no others."""
+        every = (*self.ladder, *self.own_shapes)
+        chosen = tuple(shape for shape in every if shape.name in names)
+        return self.model_copy(update={"shapes": (), "own_shapes": chosen})
 
     @property
     def ladder(self) -> tuple[Shape, ...]:

@@ -197,10 +197,11 @@ def _pooled(
     offset = np.log((observed + 0.5) / (rows - observed + 0.5))
     offset -= np.log((expected + 0.5) / (rows - expected + 0.5))
     weight = expected * (rows - expected) / np.maximum(rows, 1)
-    errors = np.zeros((count, int(account.max()) + 1))
-    np.add.at(errors, (segment, account), label - fitted)
     # Rows of an account go together; but no less than rows by themselves would vary by.
-    scatter = np.maximum(np.sum(errors**2, axis=1), weight)
+    pairs, pair = np.unique(segment * (account.max() + 1) + account, return_inverse=True)
+    errors = np.bincount(pair, label - fitted)
+    scatter = np.bincount(pairs // (account.max() + 1), errors**2, count)
+    scatter = np.maximum(scatter, weight)
     variance = (scatter + 0.25) / (weight + 0.25) ** 2
     between = _between(offset, variance, rows > 0)
     share = between / (between + variance)

@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from churnml.training.recipes import Recipe
 
 Rows = npt.NDArray[np.intp]
-Judgement = tuple[Rows, Rows]  # rows to fit on, rows to judge by
 
 JUDGED = 3  # cutoffs, or folds of accounts
 KEPT = 3  # shapes that tuning hands on
@@ -117,11 +116,11 @@ def tune(
     TrainingError
         If the trials cannot be kept, or there is too little to judge by.
     """
-    problem = problem_of(table, rows, recipe.model)
-    judgements, judged_by = _judgements(table, rows, recipe, problem)
+    parts, judged_by = _parts(table, rows, recipe)
+    judgements = [_judgement(table, rows, part, recipe) for part in parts]
 
     def objective(trial: optuna.Trial) -> float:
-        return _loss(problem, judgements, _suggest(trial), recipe.model.seed, trial)
+        return _loss(judgements, _suggest(trial), recipe.model.seed, trial)
 
     name = _question(table, recipe)
     with locked(storage.parent / f".{name}.lock"):
@@ -133,11 +132,30 @@ def tune(
         return _found(study, judged_by)
 
 
-def _judgements(
-    table: TrainingTable, rows: Rows, recipe: Recipe, problem: Problem
-) -> tuple[Sequence[Judgement], str]:
-    """Part the rows as often as a trial is judged; positions are among `rows`."""
+@dataclass(frozen=True, eq=False)
+class _Judgement:
+    """Rows to fit on and rows to judge by, as a problem of which only the former shape anything."""
+
+    problem: Problem
+    inside: Rows
+    outside: Rows
+
+
+def _judgement(
+    table: TrainingTable, rows: Rows, part: tuple[Rows, Rows], recipe: Recipe
+) -> _Judgement:
+    learn, judge = part
+    inside, outside = np.arange(learn.size), learn.size + np.arange(judge.size)
+    problem = problem_of(table, rows[np.concatenate([learn, judge])], recipe.model, learning=inside)
+    return _Judgement(problem, inside, outside)
+
+
+def _parts(
+    table: TrainingTable, rows: Rows, recipe: Recipe
+) -> tuple[Sequence[tuple[Rows, Rows]], str]:
+    """Part the rows as often as a trial is judged: positions to fit on, and to judge by."""
     frame = table.frame.take(pa.array(rows))
+    label = np.asarray(frame["label"], dtype=np.float64)
     if "cutoff" in frame.column_names:
         for tests in range(JUDGED, 0, -1):
             try:
@@ -145,38 +163,32 @@ def _judgements(
             except LabelError:
                 continue
             found = [(part.learn, part.test) for part in parted]
-            if all(0 < problem.label[part].sum() < part.size for pair in found for part in pair):
+            if all(0 < label[part].sum() < part.size for pair in found for part in pair):
                 return found, "later cutoffs"
     accounts = np.asarray(frame[ACCOUNT_ID].to_pylist(), dtype=object)
-    churned, stayed = (np.unique(accounts[problem.label == value]).size for value in (1, 0))
+    churned, stayed = (np.unique(accounts[label == value]).size for value in (1, 0))
     if min(churned, stayed) < JUDGED:
         raise TrainingError(
             f"{churned} accounts churned and {stayed} did not among the rows to tune on; tuning "
             f"needs {JUDGED} of each at least. Use more history, or train without --trials."
         )
-    fold = account_folds(accounts, problem.label, JUDGED, recipe.model.seed)
+    fold = account_folds(accounts, label, JUDGED, recipe.model.seed)
     parts = range(JUDGED)
     return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in parts], (
         "held-out accounts"
     )
 
 
-def _loss(
-    problem: Problem,
-    judgements: Sequence[Judgement],
-    shape: Shape,
-    seed: int,
-    trial: optuna.Trial,
-) -> float:
+def _loss(judgements: Sequence[_Judgement], shape: Shape, seed: int, trial: optuna.Trial) -> float:
     """Mean log loss over all rows that judge, given up early where it is plainly no good."""
     import optuna
 
     total, count = 0.0, 0
     # The latest cutoffs first: they are the most like what is to come.
-    for step, (inside, outside) in enumerate(reversed(judgements)):
-        _, margin = grow(problem, shape, inside, outside, seed)
-        total += outside.size * log_loss(margin, problem.label[outside])
-        count += outside.size
+    for step, part in enumerate(reversed(judgements)):
+        _, margin = grow(part.problem, shape, part.inside, part.outside, seed)
+        total += part.outside.size * log_loss(margin, part.problem.label[part.outside])
+        count += part.outside.size
         trial.report(total / count, step)
         if trial.should_prune():
             raise optuna.TrialPruned
