@@ -336,7 +336,6 @@ def _searched(found: dict[str, dict[str, Result]]) -> list[str]:
         "",
         "churnml as it comes and after a search (Optuna; judged by later cutoffs, or in a flat",
         "table by accounts held out; the shipped shapes are among the trials), on the same tests.",
-        "It was not made for all, as it takes many times as long.",
         "",
         "| task | tests | log loss, default | tuned | AUC, default | tuned | seconds |",
         "|---|---|---|---|---|---|---|",

@@ -32,8 +32,8 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 
 from churnml.text.adaptation import adapted
-from churnml.text.competitors import CompetitorLevel
 from churnml.text.intents import Intent
+from churnml.text.moves import CompetitorLevel
 from churnml.text.reading import Reader
 from churnml.text.sentiment import SentimentModel, shipped_model
 from churnml.text.vocabulary import Competitor, read_vocabulary

@@ -76,6 +76,7 @@ def test_the_commands_are_the_intended_ones() -> None:
 
     assert names == [
         "init", "simulate", "check", "audit", "train", "score", "forecast", "indicators",
+        "responses", "mix",
     ]  # fmt: skip
     assert [group.name for group in cli.app.registered_groups] == ["models", "text", "features"]
 

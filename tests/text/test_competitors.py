@@ -3,13 +3,14 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from churnml.text.competitors import CompetitorFinding, CompetitorLevel, Competitors
+from churnml.text.competitors import CompetitorFinding, Levels, Names
+from churnml.text.moves import CompetitorLevel
 from churnml.text.prose import Span, read_prose
 from churnml.text.vocabulary import Competitor
 
 from .test_prose import MESSAGES
 
-COMPETITORS = Competitors(
+NAMES = Names(
     [
         Competitor(name="Opsnova", aliases=("ops nova",)),
         Competitor(name="Fieldstack", aliases=("field stack",)),
@@ -18,8 +19,16 @@ COMPETITORS = Competitors(
 )
 
 
+LEVELS = Levels()
+
+
+def find(message: str) -> tuple[CompetitorFinding, ...]:
+    prose = read_prose(message)
+    return LEVELS.find([prose], [NAMES.find(prose)])[0]
+
+
 def levels(message: str) -> dict[str | None, str]:
-    return {finding.name: finding.level for finding in COMPETITORS.find(read_prose(message))}
+    return {finding.name: finding.level for finding in find(message)}
 
 
 @pytest.mark.parametrize(
@@ -32,9 +41,7 @@ def levels(message: str) -> dict[str | None, str]:
         ("mentioned", "We switched from Opsnova to you last year."),
         ("mentioned", "Opsnova does this out of the box; why do we still wait for webhooks?"),
         ("mentioned", "We are not switching to Opsnova."),
-        ("mentioned", "Our client moved to Opsnova."),
         ("mentioned", "We used ops nova before."),
-        ("mentioned", "We have decided against Opsnova."),
         ("evaluating", "We are evaluating Opsnova alongside you for invoicing."),
         ("evaluating", "OPSNOVA showed our CFO a demo last week and it was well received."),
         ("evaluating", "How do you compare with Opsnova when it comes to price?"),
@@ -54,7 +61,7 @@ def levels(message: str) -> dict[str | None, str]:
         ("switched", "We have moved invoicing to Opsnova already."),
         ("switched", "We switched to Opsnova last month."),
         ("switched", "We're now using Opsnova."),
-        ("switched", "We've signed with Opsnova."),
+        ("switching", "We've signed with Opsnova."),
         ("switched", "We replaced your tool with Opsnova in May."),
         ("switched", "We moved from Fieldstack to Opsnova."),
     ],
@@ -66,7 +73,7 @@ def test_levels(level: str, message: str) -> None:
 def test_the_highest_level_wins_and_is_shown() -> None:
     message = "Opsnova called. We have moved invoicing to Opsnova."
 
-    assert COMPETITORS.find(read_prose(message)) == (
+    assert find(message) == (
         CompetitorFinding(
             "Opsnova", CompetitorLevel.SWITCHED, Span(24, 50, "moved invoicing to Opsnova")
         ),
@@ -92,7 +99,7 @@ def test_one_that_is_not_named_counts_from_evaluation_on() -> None:
 
 
 def test_nobody_is_found_where_nobody_is_listed() -> None:
-    assert Competitors([]).find(read_prose("Opsnova")) == ()
+    assert Names([]).find(read_prose("Opsnova")) == []
 
 
 def test_quoted_replies_name_nobody() -> None:
@@ -101,5 +108,5 @@ def test_quoted_replies_name_nobody() -> None:
 
 @given(MESSAGES)
 def test_every_span_quotes_the_message(message: str) -> None:
-    for finding in COMPETITORS.find(read_prose(message)):
+    for finding in find(message):
         assert finding.span.text == message[finding.span.start : finding.span.end]

@@ -14,16 +14,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 from pydantic import Field
 
+from churnml.actions.look import Look
 from churnml.actions.tiers import RiskTier
 from churnml.config import FrozenModel, read_model
-from churnml.history.asof import History, as_of_select, microseconds
-from churnml.history.dialect import instant
+from churnml.history.asof import History
 from churnml.history.tables import ACCOUNT_ID
-from churnml.labels.terms import Terms
 from churnml.text.evidence import read_evidence
 
 FILE = "indicators.toml"  # in a project's serving folder
@@ -194,7 +191,7 @@ def see(history: History, indicators: Indicators, cutoff: dt.datetime) -> tuple[
         By account, the gravest first. Where history has subscriptions, accounts without a running
         term are left out.
     """
-    look = _Look(history, cutoff)
+    look = Look(history, cutoff)
     found = [
         seen
         for indicator in Indicator
@@ -213,38 +210,6 @@ def see(history: History, indicators: Indicators, cutoff: dt.datetime) -> tuple[
             ),
         )
     )
-
-
-@dataclass(frozen=True)
-class _Look:
-    """History as it was known at a cutoff, for questions in SQL."""
-
-    history: History
-    cutoff: dt.datetime
-
-    def has(self, table: str, *columns: str) -> bool:
-        contract = self.history.contracts.get(table)
-        return contract is not None and set(columns) <= set(contract.names)
-
-    def view(self, table: str) -> str:
-        query = as_of_select(self.history.contracts[table], self.cutoff)
-        return f"({query.sql(dialect='duckdb', identify=True)})"
-
-    def since(self, days: float) -> str:
-        return instant(self.cutoff - dt.timedelta(days=days))
-
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.history.query(sql).to_pylist()
-        return found
-
-    def current(self) -> frozenset[str] | None:
-        """Accounts with a running term; none where history has no terms."""
-        if not self.has("subscriptions"):
-            return None
-        terms = Terms.read(self.history)
-        places = np.arange(len(terms.ids))
-        active = terms.standing(places, np.full(places.size, microseconds(self.cutoff)), 0).active
-        return frozenset(terms.ids.filter(pa.array(active)).to_pylist())
 
 
 _OF_READINGS: Mapping[Indicator, tuple[str, str, str]] = MappingProxyType(
@@ -269,7 +234,7 @@ _OF_READINGS: Mapping[Indicator, tuple[str, str, str]] = MappingProxyType(
 )
 
 
-def _of_readings(look: _Look, indicator: Indicator, sign: Sign) -> Iterator[Seen]:
+def _of_readings(look: Look, indicator: Indicator, sign: Sign) -> Iterator[Seen]:
     condition, part, said = _OF_READINGS[indicator]
     if not look.has("readings", part):
         return
@@ -285,7 +250,7 @@ def _of_readings(look: _Look, indicator: Indicator, sign: Sign) -> Iterator[Seen
     yield from _counted(rows, indicator, sign, said)
 
 
-def _of_notes(look: _Look, indicator: Indicator, sign: Sign) -> Iterator[Seen]:
+def _of_notes(look: Look, indicator: Indicator, sign: Sign) -> Iterator[Seen]:
     if not look.has("notes", "concern"):
         return
     words = "text" if look.has("notes", "text") else "NULL"
@@ -314,7 +279,7 @@ def _by_account(rows: list[dict[str, Any]]) -> Iterator[tuple[str, tuple[Evidenc
         yield account, tuple(Evidence(row["moment"], row["source"], row["words"]) for row in own)
 
 
-def _of_usage(look: _Look, indicator: Indicator, sign: UsageFall) -> Iterator[Seen]:
+def _of_usage(look: Look, indicator: Indicator, sign: UsageFall) -> Iterator[Seen]:
     if not look.has("usage"):
         return
     amount = "coalesce(quantity, 1)" if look.has("usage", "quantity") else "1"
@@ -339,7 +304,7 @@ def _amount(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 or value.is_integer() else f"{value:.1f}"
 
 
-def _of_answers(look: _Look, indicator: Indicator, sign: Unresponsive) -> Iterator[Seen]:
+def _of_answers(look: Look, indicator: Indicator, sign: Unresponsive) -> Iterator[Seen]:
     if not look.has("messages", "replied_at"):
         return
     messages = look.view("messages")
@@ -359,7 +324,7 @@ def _of_answers(look: _Look, indicator: Indicator, sign: Unresponsive) -> Iterat
             yield Seen(account, indicator, sign.level, said, evidence)
 
 
-_FINDERS: Mapping[Indicator, Callable[[_Look, Indicator, Any], Iterator[Seen]]] = MappingProxyType(
+_FINDERS: Mapping[Indicator, Callable[[Look, Indicator, Any], Iterator[Seen]]] = MappingProxyType(
     {
         **dict.fromkeys(_OF_READINGS, _of_readings),
         Indicator.MANAGER_CONCERN: _of_notes,

@@ -20,6 +20,7 @@ from churnml.cli import (
     indicators,
     init,
     models,
+    responses,
     score,
     simulate,
     text,
@@ -50,6 +51,10 @@ app.command("forecast", short_help="Tell how much will leave next quarter.")(for
 app.command("indicators", short_help="Show plain signs of leaving, with what shows them.")(
     indicators.indicators
 )
+app.command("responses", short_help="Show which texts are owed an answer, and until when.")(
+    responses.responses
+)
+app.command("mix", short_help="Show how customers sounded, week by week.")(responses.mix)
 app.add_typer(text.app, name="text", help="Read what customers say.")
 app.add_typer(features.app, name="features", help="Show what is measured of an account.")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, AsOf, ProjectFolder, open_history_project
+from churnml.cli.options import AsJson, AsOf, ProjectFolder, open_as_of, open_history_project
 
 if TYPE_CHECKING:
     from churnml.actions.indicators import Seen
@@ -30,25 +30,11 @@ def indicators(
     They need no model. When each holds stands in serving/indicators.toml.
     """
     from churnml.actions.indicators import FILE, TABLES, read_indicators, see
-    from churnml.errors import DataError
-    from churnml.history.freshness import stale
-    from churnml.training.tables import open_history, told_by
 
     there = open_history_project(project)
     signs = read_indicators(there.serving / FILE)
-    with console.progress() as bar:
-        bar.start("reading history")
-        history = open_history(there, bar.share)
-        cutoff = as_of or history.observed_until
-        if cutoff > history.observed_until:
-            raise DataError(
-                f"--as-of {cutoff.isoformat()} lies beyond what was observed, which ends "
-                f"{history.observed_until.isoformat()}."
-            )
-        found = see(history, signs, cutoff)
-        quiet = stale(history, told_by(TABLES), cutoff)
-    for table in quiet:
-        console.warn(str(table))
+    history, cutoff = open_as_of(there, as_of, TABLES)
+    found = see(history, signs, cutoff)
     chosen = [item for item in found if account in {None, item.account_id}]
     if as_json:
         console.emit([_document(item) for item in chosen])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ import typer
 from churnml.cli import console
 
 if TYPE_CHECKING:
+    from churnml.history.asof import History
     from churnml.project import Project
 
 ProjectFolder = Annotated[
@@ -119,6 +120,44 @@ def open_history_project(folder: Path) -> Project:
             f"{project.root}: every recipe learns from a flat table; there is no history."
         )
     return project
+
+
+def open_as_of(
+    project: Project, as_of: dt.datetime | None, tables: Collection[str]
+) -> tuple[History, dt.datetime]:
+    """Open history at a date; warn of tables that had gone quiet by then.
+
+    Parameters
+    ----------
+    project : Project
+        Whose history.
+    as_of : datetime or None
+        The date, UTC; where observation ends if None.
+    tables : collection of str
+        What will be looked at.
+
+    Raises
+    ------
+    DataError
+        If the date lies beyond what was observed.
+    """
+    from churnml.errors import DataError
+    from churnml.history.freshness import stale
+    from churnml.training.tables import open_history, told_by
+
+    with console.progress() as bar:
+        bar.start("reading history")
+        history = open_history(project, bar.share)
+        cutoff = as_of or history.observed_until
+        if cutoff > history.observed_until:
+            raise DataError(
+                f"--as-of {cutoff.isoformat()} lies beyond what was observed, which ends "
+                f"{history.observed_until.isoformat()}."
+            )
+        quiet = stale(history, told_by(tables), cutoff)
+    for table in quiet:
+        console.warn(str(table))
+    return history, cutoff
 
 
 def recipe_name(project: Project, given: str | None) -> str:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from importlib import resources
 
-from churnml.text import clauses
+import numpy as np
+import numpy.typing as npt
+
 from churnml.text.clauses import rule
+from churnml.text.moves import CompetitorLevel, judge
+from churnml.text.phrases import PhraseModel
 from churnml.text.prose import Prose, Span, stems
 from churnml.text.terms import terms_pattern
 from churnml.text.vocabulary import Competitor
-
-
-class CompetitorLevel(StrEnum):
-    """How far a customer has gone with a competitor, the least first."""
-
-    MENTIONED = "mentioned"
-    EVALUATING = "evaluating"
-    SWITCHING = "switching"
-    SWITCHED = "switched"
+from churnml.text.wording import Wording, wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +39,10 @@ class CompetitorFinding:
 
 # A message that names competitors more often than this is a list; the first ones will do.
 _MENTIONS = 20
+SHIPPED = "levels.npz"
 _STEP = {level: step for step, level in enumerate(CompetitorLevel)}
 
-# In a sentence under judgement the competitor's name is written with these, as long as it is.
-_MARK = "\ue000"
-_OTHER_MARK = "\ue001"
-_X = rf"(?:the |a |an |their |{_MARK}+'s )?{_MARK}+(?:'s?)?"
-
-_UNNAMED_STEMS = stems("compe vendo provi suppl alter anoth other diffe tools solut elsew")
+_UNNAMED_STEMS = stems("compe vendo provi suppl alter")
 _UNNAMED = rule(
     r"\b(?:(?:another|a different|a competing|a rival|a cheaper|a new|an alternative|other"
     r"|different|competing|alternative|rival)"
@@ -58,101 +50,11 @@ _UNNAMED = rule(
     r"|(?:a|your|one of your|some of your|the) (?:direct |main |biggest )?(?:competitors?"
     r"|rivals?|competition)(?: of yours)?|(?:an |any |some |the )?alternatives)\b"
 )
-
-_GAP = rf"(?:[\w'/&{_OTHER_MARK}-]+ ){{0,6}}?"
-_SWITCHED = rule(
-    rf"\b(?:switched|moved|migrated|transitioned|converted|swapped|defected|shifted|gone|went"
-    rf"|jumped|changed) {_GAP}(?:over )?(?:to|with|onto|for) {_X}"
-    rf"|\b(?:now|already|currently|since) (?:using|on|with|running on|live (?:on|with)|use"
-    rf"|run on|work with|working with|customers? of) {_X}"
-    rf"|\b(?:replaced|swapped) (?:you|your|it|this|the|them) {_GAP}(?:with|by|for|out for) {_X}"
-    rf"|{_X} (?:has|have) (?:already |now )?replaced (?:you|your)"
-    rf"|\b(?:signed|contracted) {_GAP}with {_X}|\bbought {_X}|\bleft (?:you )?for {_X}"
-)
-_MOVE = r"(?:switch|move|migrate|transition|convert|shift|change|go|jump|defect|head)"
-_MOVING = (
-    r"(?:switching|moving|migrating|transitioning|converting|shifting|changing|going|jumping"
-    r"|heading)"
-)
-_SWITCHING = rule(
-    rf"\b{_MOVING} {_GAP}(?:over )?(?:to|with|onto) {_X}|\b{_MOVE} {_GAP}(?:over )?(?:to|with"
-    rf"|onto) {_X}"
-    rf"|\b(?:leav(?:e|ing)|ditch(?:ing)?|dropp?(?:ing)?|cancel\w*) {_GAP}for {_X}"
-    rf"|\b(?:replac(?:e|ing)|swap(?:ping)?) (?:you|your|it|this|the) {_GAP}(?:with|by|for) {_X}"
-    rf"|\b(?:implementing|onboarding (?:with|onto|to)|rolling out|deploying|adopting|introducing"
-    rf"|choosing|selecting|sign(?:ing)?(?: up)? with|buying) {_X}"
-    rf"|\b(?:chose|chosen|selected|picked|opted for|decided (?:on|for|in favou?r of)|settled on"
-    rf"|in favou?r of|awarded {_GAP}to) {_X}"
-    rf"|{_X} (?:will|is going to|is about to) (?:replace|take over)"
-    rf"|\bmigration (?:{_GAP})?to {_X}"
-)
-_EVALUATING = rule(
-    rf"\b(?:evaluat\w+|compar\w+|comparison|trial\w*|trying|tried|pilot\w*|test(?:ing|ed)"
-    rf"|looking|looked|look|demos?|demoed|consider\w*|assess\w*|shortlist\w*"
-    r"|explor\w+|review\w*|talk(?:ing|ed|s)?|speaking|spoke|negotiat\w+|quotes?|proposals?"
-    r"|offers?|pricing|poc|proof of concept|rfp|benchmark\w*"
-    r"|investigat\w+|checking out|checked out|versus|vs|meeting|met|alternatives? (?:like"
-    r"|such as)|options like|approached|contacted|courted)\W+"
-    rf"(?:(?!integrat\w*|import\w*)[\w'/&%-]+[ ,]+){{0,5}}?{_X}"
-    rf"|{_X}(?: [\w'-]+){{0,3}} (?:demos?|trial|pilot|proposal|quote|poc|showed|pitched"
-    rf"|approached|presented|shortlist\w*|gave us|quoted|alongside|side by side)\b"
-    rf"|{_X} (?:has |have )?(?:offer(?:s|ed)?|made) us\b"
-    rf"|{_MARK}.{{0,100}}\b(?:look(?:ing)? (?:at|into)|evaluat\w+|consider\w*|try(?:ing)?"
-    rf"|test(?:ing)?|compar\w+) (?:it|them)\b"
-    rf"|\bwhy should we (?:stay|not)\b.*{_MARK}|\bwhy (?:we )?(?:did )?(?:not|we didn't"
-    rf"|we did not) (?:buy|choose|pick|take|go with) {_X}"
-)
-_SIGNS = (
-    (
-        CompetitorLevel.SWITCHED,
-        _SWITCHED,
-        stems(
-            "switched moved migrated transitioned converted swapped defected shifted gone went"
-            " jumped"
-            " changed now already currently since replaced signed contracted bought left"
-        ),
-    ),
-    (
-        CompetitorLevel.SWITCHING,
-        _SWITCHING,
-        stems(
-            "switch move moving migrate transition convert shift change changing go going jump"
-            " defect"
-            " heading head leave leaving ditch drop dropping cancel replace swap implementing"
-            " onboarding rolling deploying adopting introducing choosing selecting sign signing"
-            " buying"
-            " chose chosen selected picked opted decided settled favour favor awarded will is"
-        ),
-    ),
-    (
-        CompetitorLevel.EVALUATING,
-        _EVALUATING,
-        stems(
-            "evaluating compare trial trialling trying tried try pilot test tested testing looking"
-            " looked look demo demos demoed considering assess shortlist exploring review talk"
-            " talking"
-            " talks speaking spoke negotiating quote quotes quoted proposal offer offers pricing"
-            " poc"
-            " proof rfp benchmark investigating checking checked versus vs meeting met alternatives"
-            " options approached contacted courted showed pitched presented gave alongside side"
-            " made"
-            " why"
-        ),
-    ),
-)
-_STAYED = rule(
-    r"\b(?:stay(?:ed|ing)? with you|stayed put|decided to stay|(?:chose|choosing|picked|picking"
-    r"|selected|selecting|prefer(?:red)?|chosen|bought|went with|going with|stick(?:ing)? with"
-    r"|stuck with|keep(?:ing)?) (?:you\b|your)"
-    r"|(?:came|come|coming|switched|moved|went|migrated) (?:back |over )*to you|returned to you"
-    r"|(?:glad|happy) (?:we|i) (?:stayed|chose|switched|moved|came)|(?:far |much "
-    r"|way )?better than|not as good as|no match for|worse than yours|decided against"
-    r"|ruled out)\b"
-)
+Mention = tuple[str | None, int, int]  # who, and where the name begins and ends
 
 
-class Competitors:
-    """Finds competitors in messages.
+class Names:
+    """Finds whom messages name.
 
     Parameters
     ----------
@@ -165,35 +67,12 @@ class Competitors:
         self._by_name = {name.lower(): item for item in listed for name in item.names}
         self._pattern = terms_pattern(self._by_name)
 
-    def find(self, prose: Prose) -> tuple[CompetitorFinding, ...]:
-        """Find whom a message names and how far it has gone.
+    def find(self, prose: Prose) -> list[Mention]:
+        """Find where a message names competitors, in order; ``None`` for one without a name."""
+        found = [*self._named(prose), *_unnamed(prose)]
+        return sorted(found, key=lambda mention: mention[1])[:_MENTIONS]
 
-        Parameters
-        ----------
-        prose : Prose
-            What a person wrote.
-
-        Returns
-        -------
-        tuple of CompetitorFinding
-            Each competitor once, at the highest level the message shows, in order of appearance.
-            One that is not named is found only where it is evaluated or switched to.
-        """
-        mentions = [*self._named(prose), *_unnamed(prose)]
-        if not mentions:
-            return ()
-        best: dict[str | None, CompetitorFinding] = {}
-        mentions = sorted(mentions, key=lambda mention: mention[1])[:_MENTIONS]
-        for name, start, end in mentions:
-            level, span = _judge(prose, mentions, start, end)
-            if name is None and level is CompetitorLevel.MENTIONED:
-                continue
-            known = best.get(name)
-            if known is None or _STEP[level] > _STEP[known.level]:
-                best[name] = CompetitorFinding(name, level, span)
-        return tuple(best.values())
-
-    def _named(self, prose: Prose) -> Iterator[tuple[str | None, int, int]]:
+    def _named(self, prose: Prose) -> Iterator[Mention]:
         for match in self._pattern.finditer(prose.plain):
             words = " ".join(match[0].split())
             competitor = self._by_name[words]
@@ -202,55 +81,87 @@ class Competitors:
                 yield competitor.name, match.start(), match.end()
 
 
-def _unnamed(prose: Prose) -> Iterator[tuple[str | None, int, int]]:
+class Levels:
+    """Finds how far it has gone with whom messages name.
+
+    Parameters
+    ----------
+    model : PhraseModel, optional
+        Tells of each `CompetitorLevel` of the one whose name is marked; the shipped one if omitted.
+    """
+
+    def __init__(self, model: PhraseModel | None = None) -> None:
+        if model is None:
+            with resources.as_file(resources.files(__package__) / SHIPPED) as path:
+                model = PhraseModel.load(path)
+        self.model = model
+
+    def find(
+        self, prose: Sequence[Prose], mentions: Sequence[Sequence[Mention]]
+    ) -> list[tuple[CompetitorFinding, ...]]:
+        """Find how far it has gone with whom messages name.
+
+        Parameters
+        ----------
+        prose : sequence of Prose
+            What people wrote.
+        mentions : sequence of sequence of Mention
+            Whom each names.
+
+        Returns
+        -------
+        list of tuple of CompetitorFinding
+            For each message each competitor once, in order of appearance. One that is not named is
+            found only where it is evaluated or switched to.
+        """
+        asked = [
+            (place, name)
+            for place, named in enumerate(mentions)
+            for name in dict.fromkeys(name for name, _, _ in named)
+        ]
+        if not asked:
+            return [()] * len(prose)
+        texts = [about(prose[place], mentions[place], name) for place, name in asked]
+        ruled = [rules_say(prose[place], mentions[place], name) for place, name in asked]
+        log_odds = self.model.log_odds(texts, signs([level for level, _, _ in ruled]))
+        found: list[list[CompetitorFinding]] = [[] for _ in prose]
+        for (place, name), text, rule_said, odds in zip(asked, texts, ruled, log_odds, strict=True):
+            level = CompetitorLevel(self.model.names[int(odds.argmax())])
+            if level is rule_said[0]:
+                where = rule_said[1:]
+            elif level is CompetitorLevel.MENTIONED:
+                where = next((start, end) for who, start, end in mentions[place] if who == name)
+            else:
+                where = self.model.shown_by(text, level.value)
+            if name is not None or level is not CompetitorLevel.MENTIONED:
+                found[place].append(CompetitorFinding(name, level, prose[place].span(*where)))
+        return [tuple(items) for items in found]
+
+
+def _unnamed(prose: Prose) -> Iterator[Mention]:
     if not _UNNAMED_STEMS.isdisjoint(prose.stems):
         for match in _UNNAMED.finditer(prose.plain):
             yield None, match.start(), match.end()
 
 
-def _judge(
-    prose: Prose, mentions: list[tuple[str | None, int, int]], start: int, end: int
-) -> tuple[CompetitorLevel, Span]:
-    """Read how far a message has gone with the competitor that it names at a place."""
-    first, last = next(((a, b) for a, b in prose.sentences if a <= start < b), (start, end))
-    sentence = _marked(prose.plain[first:last], first, mentions, start)
-    mentioned = CompetitorLevel.MENTIONED, prose.span(start, end)
-    stayed = _STAYED.search(sentence) is not None
-    for level, pattern, words in _SIGNS:
-        match = pattern.search(sentence) if prose.may_hold(words) else None
-        if match is None:
-            continue
-        before = clauses.lead(sentence, match.start())
-        if stayed or clauses.denied(before) or clauses.of_others(before):
-            return mentioned
-        if level is not CompetitorLevel.EVALUATING and _open(sentence, before):
-            level = CompetitorLevel.EVALUATING  # noqa: PLW2901 (a move not settled)
-        return level, prose.span(first + match.start(), first + match.end())
-    return mentioned
-
-
-def _open(sentence: str, before: str) -> bool:
-    """Whether a move is thought about, and not settled."""
-    return (
-        clauses.pondered(before)
-        or "?" in sentence
-        or clauses.conditional(sentence, before)
-        or bool(_COULD.search(before))
+def about(prose: Prose, mentions: Sequence[Mention], name: str | None) -> Wording:
+    """Take the words of a message as they are about one of the competitors that it names."""
+    return wording(
+        prose,
+        named=[(start, end) for who, start, end in mentions if who == name],
+        others=[(start, end) for who, start, end in mentions if who != name],
     )
 
 
-_COULD = rule(
-    r"\b(?:could|would|can|if|unless|how|whether|want(?:s)? (?:me|us) to|keeps? (?:asking"
-    r"|telling))\b"
-)
+def rules_say(
+    prose: Prose, mentions: Sequence[Mention], name: str | None
+) -> tuple[CompetitorLevel, int, int]:
+    """What the rules find of one competitor: the highest level, and the words that show it."""
+    named = [(start, end) for _, start, end in mentions]
+    found = [judge(prose, named, start) for who, start, _ in mentions if who == name]
+    return max(found, key=lambda item: _STEP[item[0]])
 
 
-def _marked(
-    sentence: str, first: int, mentions: list[tuple[str | None, int, int]], judged: int
-) -> str:
-    letters = list(sentence)
-    for _, start, end in mentions:
-        if first <= start and end <= first + len(letters):
-            mark = _MARK if start == judged else _OTHER_MARK
-            letters[start - first : end - first] = mark * (end - start)
-    return "".join(letters)
+def signs(levels: Sequence[CompetitorLevel]) -> npt.NDArray[np.float64]:
+    """What the rules find, as signs (n, 4): one for each level."""
+    return np.array([[level is one for one in CompetitorLevel] for level in levels], dtype=float)

@@ -11,10 +11,13 @@ multitask learning. ICML 26.
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +25,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-SIZES = (2, 3, 4, 5, 6)
+SIZES = (2, 3, 4, 5, 6)  # of characters
+WORDS = (1, 2, 3)
 _STEP, _SPREAD = np.uint64(1_099_511_628_211), np.uint64(0x9E3779B97F4A7C15)
 _LINK, _HANDLE = re.compile(r"https?://\S+|www\.\S+"), re.compile(r"@\w+")
 _NUMBER, _RUN, _BLANK = re.compile(r"\d+"), re.compile(r"(.)\1{2,}"), re.compile(r"\s+")
@@ -61,7 +65,7 @@ def plain(text: str) -> str:
 
 
 def grams(texts: Sequence[str], bits: int) -> Grams:
-    """Hash the n-grams of messages.
+    """Hash the character n-grams of messages.
 
     Parameters
     ----------
@@ -73,22 +77,96 @@ def grams(texts: Sequence[str], bits: int) -> Grams:
     encoded = [f" {plain(text)} ".encode() for text in texts]
     lengths = np.array([len(item) for item in encoded], dtype=np.int64)
     buffer = np.frombuffer(b"".join(encoded), np.uint8).astype(np.uint64)
-    of = np.repeat(np.arange(len(encoded), dtype=np.int64), lengths)
+    return _hashed(buffer, lengths, SIZES, bits)
+
+
+def phrases(texts: Sequence[Sequence[str]], bits: int) -> Grams:
+    """Hash the words of messages, alone and two or three in a row.
+
+    Parameters
+    ----------
+    texts : sequence of sequence of str
+        The words of each message.
+    bits : int
+        There are ``2 ** bits`` columns.
+    """
+    lengths = np.array([len(words) for words in texts], dtype=np.int64)
+    hashed = np.fromiter((_word(word) for words in texts for word in words), np.uint64)
+    return _hashed(hashed, lengths, WORDS, bits)
+
+
+def columns(words: Sequence[str], size: int, bits: int) -> Ints:
+    """Hash every run of so many words of one message, as `phrases` does.
+
+    Returns
+    -------
+    ndarray of int (n_words - size + 1,)
+        The column of the run that begins at each word.
+    """
+    hashed = np.fromiter(map(_word, words), np.uint64, len(words))
+    rolled = np.zeros(hashed.size, dtype=np.uint64)
+    for step in range(size):
+        left = max(hashed.size - step, 0)
+        rolled = rolled[:left] * _STEP + hashed[step:] + np.uint64(1)
+    return _spread(rolled, bits)
+
+
+def rarity(found: Grams) -> Floats:
+    """Weigh columns by how few messages have them; 0 for those that one alone has.
+
+    References
+    ----------
+    Spärck Jones (1972), A statistical interpretation of term specificity and its application in
+    retrieval. Journal of Documentation 28, 11-21.
+    """
+    there = np.bincount(found.column, minlength=found.n_columns)
+    rare = np.log((1 + found.n_rows) / (1 + there)) + 1
+    return np.where(there > 1, rare, 0.0)
+
+
+def weighed(found: Grams, rare: Floats) -> Floats:
+    """Weigh n-grams by rarity, damped by how often they occur; a message's squares sum to 1."""
+    values = (1 + np.log(found.count)) * rare[found.column]
+    norm = np.sqrt(np.bincount(found.row, values**2, minlength=found.n_rows))
+    return np.asarray(values / np.where(norm > 0, norm, 1.0)[found.row])
+
+
+def sparse_matrix(found: Grams, rare: Floats) -> Any:
+    """Lay out weighed n-grams as a SciPy matrix (n_rows, n_columns)."""
+    from scipy import sparse
+
+    begins = np.searchsorted(found.row, np.arange(found.n_rows + 1))
+    shape = (found.n_rows, found.n_columns)
+    return sparse.csr_matrix((weighed(found, rare), found.column, begins), shape=shape)
+
+
+@lru_cache(maxsize=1 << 16)
+def _word(word: str) -> int:
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big")
+
+
+def _hashed(
+    buffer: npt.NDArray[np.uint64], lengths: Ints, sizes: tuple[int, ...], bits: int
+) -> Grams:
+    """Hash runs of some sizes of a buffer, in which messages of some lengths follow each other."""
+    of = np.repeat(np.arange(lengths.size, dtype=np.int64), lengths)
     keys, rolled = [], np.zeros(buffer.size, dtype=np.uint64)
-    for size in range(1, max(SIZES) + 1):
+    for size in range(1, max(sizes) + 1):
         left = max(buffer.size - size + 1, 0)
         rolled = rolled[:left] * _STEP + buffer[size - 1 :] + np.uint64(1)
-        if size in SIZES:
+        if size in sizes:
             whole = of[:left] == of[size - 1 :]
-            mixed = rolled[whole]
-            mixed = (mixed ^ (mixed >> np.uint64(29))) * _SPREAD
-            columns = (mixed >> np.uint64(64 - bits)).astype(np.int64)
-            keys.append((of[:left][whole] << bits) | columns)
+            keys.append((of[:left][whole] << bits) | _spread(rolled[whole], bits))
     found, count = np.unique(np.concatenate(keys), return_counts=True)
     return Grams(
         row=found >> bits,
         column=found & ((1 << bits) - 1),
         count=count.astype(np.float64),
-        n_rows=len(encoded),
+        n_rows=lengths.size,
         n_columns=1 << bits,
     )
+
+
+def _spread(rolled: npt.NDArray[np.uint64], bits: int) -> Ints:
+    mixed = (rolled ^ (rolled >> np.uint64(29))) * _SPREAD
+    return (mixed >> np.uint64(64 - bits)).astype(np.int64)

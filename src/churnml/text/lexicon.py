@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
@@ -87,6 +87,17 @@ class Lexicon:
     @cached_property
     def _beginnings(self) -> tuple[str, ...]:
         return tuple(stem for stem, _ in self.stems)
+
+    @cached_property
+    def says_nothing(self) -> Callable[[str], bool]:
+        """Whether a token has no feeling and no manner, and begins no phrase: most have none."""
+
+        @lru_cache(maxsize=1 << 16)
+        def silent(token: str) -> bool:
+            known = token in self.manners or token in self.phrases
+            return not known and self.feeling(token) is None
+
+        return silent
 
     def feeling(self, token: str) -> int | None:
         """The feeling of a token, if it has one."""

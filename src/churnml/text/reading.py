@@ -18,15 +18,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from churnml.history.tables import SENTIMENTS
-from churnml.text.competitors import CompetitorFinding, Competitors
-from churnml.text.intents import IntentFinding, find_intents
+from churnml.text.competitors import CompetitorFinding, Levels, Names
+from churnml.text.intents import IntentFinding, Intents
 from churnml.text.language import KNOWN, language
 from churnml.text.prose import Prose, Span, read_prose
 from churnml.text.sentiment import BATCH, SentimentModel, shipped_model
 from churnml.text.themes import ThemeFinding, Themes
-from churnml.text.tokens import tokenize
 from churnml.text.vocabulary import Vocabulary, read_vocabulary
+from churnml.text.wording import wording
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _place(span: Span) -> dict[str, Any]:
 
 # Raised whenever rules read any message otherwise than before: readings of two versions must not
 # be counted together.
-RULES = 1
+RULES = 2
 
 
 class Reader:
@@ -121,13 +123,17 @@ class Reader:
     def __init__(self, vocabulary: Vocabulary, model: SentimentModel | None = None) -> None:
         self.model = shipped_model() if model is None else model
         self._vocabulary = vocabulary
-        self._competitors = Competitors(vocabulary.competitor)
+        self._names = Names(vocabulary.competitor)
+        self._levels = Levels()
+        self._intents = Intents()
         self._themes = Themes(vocabulary.themes)
 
     @cached_property
     def version(self) -> str:
         """What readings are named by: all that they depend on but the text."""
-        parts = f"{RULES}\n{self.model.version}\n{self._vocabulary.model_dump_json()}"
+        models = (self.model, self._intents.model, self._levels.model)
+        versions = "\n".join(model.version for model in models)
+        parts = f"{RULES}\n{versions}\n{self._vocabulary.model_dump_json()}"
         return f"{RULES}.{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
 
     def read(self, texts: Sequence[str]) -> list[Reading]:
@@ -148,44 +154,53 @@ class Reader:
 
     def _batch(self, texts: list[str]) -> Iterator[Reading]:
         prose = [read_prose(text) for text in texts]
-        spoken = [language(item.text, tokenize(item.text)) for item in prose]
+        mentions = [self._names.find(item) for item in prose]
+        worded = [
+            wording(item, named=[(start, end) for name, start, end in named if name is not None])
+            for item, named in zip(prose, mentions, strict=True)
+        ]
+        spoken = [language(item.text, text.words) for item, text in zip(prose, worded, strict=True)]
         readable = [
             place for place, item in enumerate(prose) if spoken[place] == KNOWN and item.sentences
         ]
-        tones = dict(zip(readable, self._tones([prose[place] for place in readable]), strict=True))
-        for place, item in enumerate(prose):
-            if spoken[place] != KNOWN:
-                yield Reading(spoken[place], None)
-                continue
-            yield Reading(
-                language=KNOWN,
-                tone=tones.get(place),
-                intents=find_intents(item),
-                competitors=self._competitors.find(item),
-                themes=self._themes.find(item),
-            )
+        read = [prose[place] for place in readable]
+        found = zip(
+            self._tones(read),
+            self._intents.find(read, [worded[place] for place in readable]),
+            self._levels.find(read, [mentions[place] for place in readable]),
+            map(self._themes.find, read),
+            strict=True,
+        )
+        readings = {
+            place: Reading(KNOWN, *parts) for place, parts in zip(readable, found, strict=True)
+        }
+        for place, known in enumerate(spoken):
+            yield readings.get(place) or Reading(known, None)
 
     def _tones(self, prose: list[Prose]) -> list[Tone]:
         found = self.model.probabilities([item.text for item in prose])
         choices = found.argmax(axis=1)
-        # Of several sentences the one that sounds most like the whole is shown.
-        places = [n for n, item in enumerate(prose) if len(item.sentences) > 1]
-        parts = [prose[n].text[start:end] for n in places for start, end in prose[n].sentences]
-        shares, begin = self.model.probabilities(parts), 0
-        shown = {n: item.sentences[0] for n, item in enumerate(prose)}
-        for n in places:
-            count = len(prose[n].sentences)
-            best = int(shares[begin : begin + count, choices[n]].argmax())
-            shown[n] = prose[n].sentences[best]
-            begin += count
+        levels = [SENTIMENTS[int(choice)] for choice in choices]
+        spans = self._shown_by(prose, levels)
         return [
-            Tone(
-                level=SENTIMENTS[int(choices[n])],
-                probabilities=tuple(found[n].tolist()),
-                span=Span(*shown[n], item.source[slice(*shown[n])]),
-            )
-            for n, item in enumerate(prose)
+            Tone(level, tuple(shares), Span(*span, item.source[slice(*span)]))
+            for level, shares, span, item in zip(levels, found.tolist(), spans, prose, strict=True)
         ]
+
+    def _shown_by(self, prose: list[Prose], levels: list[str]) -> list[tuple[int, int]]:
+        """Find the sentence of each message that sounds most like the whole."""
+        several = [place for place, item in enumerate(prose) if len(item.sentences) > 1]
+        owners = [place for place in several for _ in prose[place].sentences]
+        spans = [span for place in several for span in prose[place].sentences]
+        texts = [
+            prose[place].text[start:end] for place, (start, end) in zip(owners, spans, strict=True)
+        ]
+        worth = self.model.worth(texts, [levels[place] for place in owners])
+        best = {place: (-np.inf, item.sentences[0]) for place, item in enumerate(prose)}
+        for place, span, value in zip(owners, spans, worth.tolist(), strict=True):
+            if value > best[place][0]:
+                best[place] = value, span
+        return [span for _, span in best.values()]
 
 
 def read_reader(path: Path, model: Path | None = None) -> Reader:

@@ -12,8 +12,6 @@ References
 ----------
 Bishop (2006), Pattern recognition and machine learning, section 4.3.4: multinomial logistic
 regression.
-Spärck Jones (1972), A statistical interpretation of term specificity and its application in
-retrieval. Journal of Documentation 28, 11-21: weights by rarity.
 """
 
 from __future__ import annotations
@@ -34,7 +32,8 @@ import numpy.typing as npt
 
 from churnml.errors import BundleError, ConfigError, TrainingError
 from churnml.history.tables import SENTIMENTS
-from churnml.text.grams import Grams, grams
+from churnml.text.grams import Grams, grams, sparse_matrix
+from churnml.text.grams import rarity as rarity_of
 from churnml.text.lexicon import Lexicon, parse_lexicon, shipped_lexicon
 from churnml.text.signs import NAMES, table
 
@@ -113,13 +112,20 @@ class SentimentModel:
     def logits(self, texts: list[str]) -> Floats:
         """Logits of messages (n, n_levels), up to a constant a message."""
         found = grams(texts, self.bits)
-        values = _weighed(found, self.rarity)
         signs = (table(texts, self.lexicon) - self.centre) / self.scale
         logits = self.intercept + signs @ self.of_signs
-        for place in range(len(self.levels)):
-            shares = values * self.of_grams[found.column, place]
-            logits[:, place] += np.bincount(found.row, shares, minlength=found.n_rows)
-        return np.asarray(logits)
+        return np.asarray(logits + sparse_matrix(found, self.rarity) @ self.of_grams)
+
+    def worth(self, texts: Sequence[str], levels: Sequence[str]) -> Floats:
+        """How much the n-grams of texts speak for a level each (n,): a sum of weights."""
+        if not texts:
+            return np.empty(0)
+        found = grams(list(texts), self.bits)
+        place = np.array([self.levels.index(level) for level in levels], dtype=np.intp)
+        relative = self.of_grams - self.of_grams.mean(axis=1, keepdims=True)
+        shares = found.count * self.rarity[found.column]
+        shares *= relative[found.column, place[found.row]]
+        return np.asarray(np.bincount(found.row, shares, minlength=found.n_rows), dtype=np.float64)
 
     def save(self, path: Path) -> None:
         """Write the model to a file.
@@ -249,7 +255,7 @@ class SentimentModel:
         centre, scale = signs.mean(axis=0), signs.std(axis=0)
         scale = np.where(scale > 0, scale, 1.0) / sign_weight
         counts = _joined([grams(batch, bits) for _, batch in _batches(texts)])
-        rarity = _rarity(counts)
+        rarity = rarity_of(counts)
         fitted = _regress(
             (signs - centre) / scale, counts, rarity, target, penalty=penalty, weights=weights
         )
@@ -312,19 +318,6 @@ def _joined(parts: Sequence[Grams]) -> Grams:
     )
 
 
-def _rarity(found: Grams) -> Floats:
-    there = np.bincount(found.column, minlength=found.n_columns)
-    rarity = np.log((1 + found.n_rows) / (1 + there)) + 1
-    return np.where(there > 1, rarity, 0.0)
-
-
-def _weighed(found: Grams, rarity: Floats) -> Floats:
-    """Weigh n-grams by rarity, damped by how often they occur; a message's squares sum to 1."""
-    values = (1 + np.log(found.count)) * rarity[found.column]
-    norm = np.sqrt(np.bincount(found.row, values**2, minlength=found.n_rows))
-    return np.asarray(values / np.where(norm > 0, norm, 1.0)[found.row])
-
-
 def _regress(
     signs: Floats,
     found: Grams,
@@ -337,8 +330,7 @@ def _regress(
     from scipy import sparse
     from sklearn.linear_model import LogisticRegression
 
-    shape = (found.n_rows, found.n_columns)
-    values = sparse.csr_matrix((_weighed(found, rarity), (found.row, found.column)), shape=shape)
+    values = sparse_matrix(found, rarity)
     matrix = sparse.hstack([sparse.csr_matrix(signs), values], format="csr")
     model = LogisticRegression(C=1.0 / penalty, class_weight="balanced", max_iter=1000)
     model.fit(matrix, target, sample_weight=weights)

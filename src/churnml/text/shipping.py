@@ -1,8 +1,9 @@
-"""How the shipped model of tone is made: ``python -m churnml.text.shipping`` writes it anew.
+"""How the shipped models are made: ``python -m churnml.text.shipping`` writes them anew.
 
-It learns from `churnml.text.sentences` and nothing else. How strongly it is held back (`PENALTY`)
-was chosen, and how sure of itself it may be (its temperature) is fitted, by messages of the corpus
-that rest on matters it had not seen: of those that it has seen it knows too much.
+Those of intents and of competitors learn from `churnml.text.messages`, that of tone from
+`churnml.text.sentences`, and from nothing else. How strongly the model of tone is held back
+(`PENALTY`) was chosen, and how sure of itself it may be (its temperature) is fitted, by messages of
+the corpus that rest on matters it had not seen: of those that it has seen it knows too much.
 
 References
 ----------
@@ -19,8 +20,16 @@ import numpy as np
 import numpy.typing as npt
 
 from churnml.history.tables import SENTIMENTS
+from churnml.text import competitors, intents
+from churnml.text.cancellation import find_cancellation
+from churnml.text.messages import Message, read_messages
+from churnml.text.moves import CompetitorLevel
+from churnml.text.phrases import PhraseModel
+from churnml.text.prose import Prose, read_prose
 from churnml.text.sentences import Sentence, read_corpus, sentences
 from churnml.text.sentiment import SHIPPED, SentimentModel
+from churnml.text.vocabulary import Competitor
+from churnml.text.wording import Wording, wording
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -28,6 +37,7 @@ Ints = npt.NDArray[np.intp]
 PER_TONE, SEED = 1600, 1
 PARTS = 5  # into which matters are dealt, to hold them back
 BITS, PENALTY, SIGN_WEIGHT = 14, 1.0, 1.0
+_ABOUT = {"learned_from": "messages written for churnml"}
 
 
 def corpus_messages() -> list[Sentence]:
@@ -97,5 +107,50 @@ def make() -> SentimentModel:
     return learn(messages).cooled(cooling(messages))
 
 
+def make_intents() -> PhraseModel:
+    """Make the shipped model of intents."""
+    messages = read_messages()
+    prose = [read_prose(message.text) for message in messages]
+    said = np.array([[_wants(message, name) for name in intents.NAMES] for message in messages])
+    texts = [_worded(item, message) for item, message in zip(prose, messages, strict=True)]
+    signs = intents.signs([find_cancellation(item) for item in prose])
+    return PhraseModel.fit(texts, signs, said, intents.NAMES, about=_ABOUT)
+
+
+def make_levels() -> PhraseModel:
+    """Make the shipped model of how far it has gone with a competitor."""
+    texts, ruled, said = [], [], []
+    names = [level.value for level in CompetitorLevel]
+    for message in read_messages():
+        if message.competitor is not None:
+            prose = read_prose(message.text)
+            mentions, name = _mentions(prose, message), message.competitor
+            texts.append(competitors.about(prose, mentions, name))
+            ruled.append(competitors.rules_say(prose, mentions, name)[0])
+            said.append([message.level == level for level in names])
+    return PhraseModel.fit(texts, competitors.signs(ruled), np.array(said), names, about=_ABOUT)
+
+
+def _wants(message: Message, name: str) -> bool:
+    if name == intents.CANCELLATION:
+        return bool(message.intents & {"cancel_question", "cancel_request"})
+    return name in message.intents
+
+
+def _worded(prose: Prose, message: Message) -> Wording:
+    """Take the words of a message, the competitor's name marked."""
+    return wording(prose, named=[(start, end) for _, start, end in _mentions(prose, message)])
+
+
+def _mentions(prose: Prose, message: Message) -> list[competitors.Mention]:
+    if message.competitor is None:
+        return []
+    found = competitors.Names([Competitor(name=message.competitor)]).find(prose)
+    return [mention for mention in found if mention[0] is not None]
+
+
 if __name__ == "__main__":
-    make().save(Path(__file__).with_name(SHIPPED))
+    folder = Path(__file__).parent
+    make().save(folder / SHIPPED)
+    make_intents().save(folder / intents.SHIPPED)
+    make_levels().save(folder / competitors.SHIPPED)

@@ -110,8 +110,14 @@ class _Heard:
 def signs(text: str, lexicon: Lexicon) -> list[float]:
     """Read the signs of a message, in the order of `NAMES`."""
     tokens, heard, place = tokenize(text), _Heard(lexicon), 0
+    says_nothing = lexicon.says_nothing
     while place < len(tokens):
-        place += heard.take(tokens, place)
+        token = tokens[place]
+        if token[0] not in heard.marks and says_nothing(token):
+            heard.strength = 1.0
+            place += 1
+        else:
+            place += heard.take(tokens, place)
     return [
         *map(math.log1p, heard.said),
         *map(math.log1p, heard.turned),

@@ -1,0 +1,58 @@
+"""A look at history as it was known at one time, for questions in SQL."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from churnml.history.asof import History, as_of_select, microseconds
+from churnml.history.dialect import instant
+from churnml.labels.terms import Terms
+
+
+@dataclass(frozen=True)
+class Look:
+    """History as it was known at a cutoff.
+
+    Parameters
+    ----------
+    history : History
+        Clean history.
+    cutoff : datetime
+        UTC, naive; only what was known strictly before is looked at.
+    """
+
+    history: History
+    cutoff: dt.datetime
+
+    def has(self, table: str, *columns: str) -> bool:
+        """Whether history has a table with some columns."""
+        contract = self.history.contracts.get(table)
+        return contract is not None and set(columns) <= set(contract.names)
+
+    def view(self, table: str) -> str:
+        """A table as it was known, as a subquery."""
+        query = as_of_select(self.history.contracts[table], self.cutoff)
+        return f"({query.sql(dialect='duckdb', identify=True)})"
+
+    def since(self, days: float) -> str:
+        """So many days before the cutoff, as SQL writes it."""
+        return instant(self.cutoff - dt.timedelta(days=days))
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Ask, and get a row each."""
+        found: list[dict[str, Any]] = self.history.query(sql).to_pylist()
+        return found
+
+    def current(self) -> frozenset[str] | None:
+        """Accounts with a running term; none where history has no terms."""
+        if not self.has("subscriptions"):
+            return None
+        terms = Terms.read(self.history)
+        places = np.arange(len(terms.ids))
+        active = terms.standing(places, np.full(places.size, microseconds(self.cutoff)), 0).active
+        return frozenset(terms.ids.filter(pa.array(active)).to_pylist())
