@@ -147,6 +147,63 @@ def test_corrections_are_learned(run: Call, inbox: Path, tmp_path: Path) -> None
     assert hostile("--model", model) > hostile() + 0.05
 
 
+def test_corrected_intents_are_learned(run: Call, inbox: Path, tmp_path: Path) -> None:
+    model = inbox / "data" / "own.npz"
+    given = "text", "adapt", model, "--of", "intents", "-C", inbox
+    status, _, err = run(*given)
+    assert (status, "nobody has corrected the intents" in err) == (1, True)
+    correct = "text", "correct", "messages/m2", "expansion_interest=yes", "--by", "ann", "-C", inbox
+    assert run(*correct)[0] == 0
+    status, out, err = run(*given)
+    assert status == 0, err
+    assert out.startswith("Learned 1 corrected texts beside the shipped ones.")
+
+    message = tmp_path / "one.txt"
+    message.write_text(WORDS["m2"] + "\n" + WORDS["m1"] + "\n", encoding="utf-8")
+
+    def found() -> list[list[str]]:
+        out = run("text", "read", message, "-C", inbox, "--json")[1]
+        readings = [json.loads(line)["reading"] for line in out.splitlines()]
+        return [[item["name"] for item in reading["intents"]] for reading in readings]
+
+    words = inbox / "data" / "text.toml"
+    assert found() == [[], ["cancel_request"]]
+    words.write_text('intents = "own.npz"\n' + words.read_text("utf-8"), encoding="utf-8")
+    assert found() == [["expansion_interest"], ["cancel_request"]]
+    words.write_text(words.read_text("utf-8").replace("own.npz", "gone.npz"), encoding="utf-8")
+    status, _, err = run("text", "read", message, "-C", inbox)
+    assert (status, "gone.npz: no model of phrases" in err) == (1, True)
+
+
+def test_responses_and_the_mix_are_shown(run: Call, inbox: Path, root: Path) -> None:
+    levels = root / "serving" / "responses.toml"
+    status, _, err = run("responses", "-C", inbox)
+    assert (status, "responses.toml" in err) == (2, True)
+    (inbox / "serving" / "responses.toml").write_bytes(levels.read_bytes())
+    status, out, err = run("responses", "-C", inbox)
+    assert status == 0, err
+    assert out.splitlines()[:2] == [
+        "a  level 3, due 2024-02-01 14:00 (overdue): VP customer success",
+        "    2024-02-01 10:00  messages/m1  neutral, cancel_request: “cancel our subscription”",
+    ]
+    status, out, err = run("responses", "a", "-C", inbox, "--json", "--all")
+    assert status == 0, err
+    assert [(item["text_id"], item["level"], item["state"]) for item in json.loads(out)] == [
+        ("messages/m1", 3, "overdue"),
+        ("messages/m2", 1, None),
+        ("messages/m3", 1, None),
+    ]
+    assert json.loads(run("responses", "b", "-C", inbox, "--json")[1]) == []
+    status, out, err = run("mix", "-C", inbox, "--weeks", "2")
+    assert status == 0, err
+    assert out.splitlines()[1].startswith("2024-01-22      0")
+    assert out.splitlines()[2].endswith("0.0%  green (0.0% to 56.1%)  so far")
+    status, out, err = run("mix", "-C", inbox, "--weeks", "1", "--json")
+    (week,) = json.loads(out)
+    assert (week["texts"], sum(week["counts"].values()), week["band"]) == (3, 3, "green")
+    assert run("mix", "-C", inbox, "--as-of", "2030-01-01")[0] == 1
+
+
 def test_signs_of_leaving_are_shown(run: Call, inbox: Path, root: Path) -> None:
     signs = root / "serving" / "indicators.toml"
     (inbox / "serving" / "indicators.toml").write_bytes(signs.read_bytes())

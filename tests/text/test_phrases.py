@@ -61,7 +61,7 @@ def test_the_words_that_say_it_are_shown(model: PhraseModel) -> None:
 def test_what_weighs_more_counts_more() -> None:
     texts, said = worded("end it", "end it", "end it"), np.array([[True], [False], [False]])
     plain, heavy = (
-        PhraseModel.fit(texts, nothing(3), said, ["x"], weights=np.array([weight, 1.0, 1.0]))
+        PhraseModel.fit(texts, nothing(3), said, ["x"], weights=np.array([[weight], [1.0], [1.0]]))
         for weight in (1.0, 5.0)
     )
     asked = worded("end it")

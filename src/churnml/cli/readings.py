@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,10 +13,22 @@ from churnml.cli import console
 from churnml.cli.options import AsJson, AsOf, ProjectFolder, open_history_project
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from churnml.history.asof import History
     from churnml.project import Project
+    from churnml.text.corrections import Correction
+    from churnml.text.phrases import PhraseModel
+    from churnml.text.sentiment import SentimentModel
 
 _SHOWN = ("text_id", "said_at", "reader", "version", "sentiment")
+
+
+class Taught(StrEnum):
+    """What corrections can teach."""
+
+    TONE = "tone"
+    INTENTS = "intents"
 
 
 def show(
@@ -122,23 +135,38 @@ def reread(*, project: ProjectFolder = Path()) -> None:
 def adapt(
     out: Annotated[Path, typer.Argument(metavar="MODEL", help="Where the model is written.")],
     *,
+    of: Annotated[Taught, typer.Option("--of", help="What the model reads.")] = Taught.TONE,
     project: ProjectFolder = Path(),
 ) -> None:
-    """Teach the shipped model of tone what people corrected in this project.
+    """Teach a shipped model what people corrected in this project.
 
-    Name the model in data/text.toml (model = "tone.npz"), and read history anew.
+    Name it in data/text.toml (model = "tone.npz", or intents = "intents.npz"), and read history
+    anew.
     """
-    from churnml.text.adaptation import adapted, corrected_texts
     from churnml.text.corrections import FILE, read_corrections
 
     there = open_history_project(project)
     with console.progress() as bar:
-        bar.start("learning tone")
-        texts = corrected_texts(_history(there, bar), read_corrections(there.data / FILE))
-        model = adapted(texts)
+        bar.start(f"learning {of.value}")
+        history = _history(there, bar)
+        model, count = _taught(there, history, read_corrections(there.data / FILE), of)
         model.save(out)
-    typer.echo(f"Learned {len(texts):,} corrected texts beside the shipped ones.")
+    typer.echo(f"Learned {count:,} corrected texts beside the shipped ones.")
     typer.echo(f"{out}  {model.version[:12]}")
+
+
+def _taught(
+    project: Project, history: History, corrections: Sequence[Correction], of: Taught
+) -> tuple[SentimentModel | PhraseModel, int]:
+    from churnml.text import adaptation, vocabulary
+    from churnml.text.competitors import Names
+
+    if of is Taught.TONE:
+        tones = adaptation.corrected_texts(history, corrections)
+        return adaptation.adapted(tones), len(tones)
+    names = Names(vocabulary.read_vocabulary(project.data / vocabulary.FILE).competitor)
+    told = adaptation.corrected_intents(history, corrections)
+    return adaptation.adapted_intents(told, names), len(told)
 
 
 def _history(project: Project, bar: console.Bar) -> History:

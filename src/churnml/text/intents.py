@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import resources
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
+from churnml.errors import BundleError
 from churnml.text.cancellation import Cancellation, Stance, find_cancellation
 from churnml.text.phrases import PhraseModel
 from churnml.text.prose import Prose, Span
@@ -83,7 +85,7 @@ class Intents:
     def __init__(self, model: PhraseModel | None = None) -> None:
         if model is None:
             with resources.as_file(resources.files(__package__) / SHIPPED) as path:
-                model = PhraseModel.load(path)
+                model = load_intents(path)
         self.model = model
 
     def find(
@@ -120,6 +122,29 @@ class Intents:
         if ruled is not None and _STANCES[ruled.stance] is intent:
             return ruled.start, ruled.end
         return self.model.shown_by(text, intent.value)
+
+
+def load_intents(path: Path) -> PhraseModel:
+    """Read a model of intents.
+
+    Raises
+    ------
+    BundleError
+        If it is missing, damaged, or tells of something else.
+    """
+    model = PhraseModel.load(path)
+    if model.names != NAMES or model.of_signs.shape[0] != len(_STANCES):
+        raise BundleError(
+            f"{path}: tells of {', '.join(model.names)}; expected a model of intents, as "
+            "`churnml text adapt --of intents` makes one."
+        )
+    return model
+
+
+def wanted(intents: Collection[str]) -> list[bool]:
+    """Say which of `NAMES` are there, by the intents that are."""
+    cancelled = any(intent.value in intents for intent in _STANCES.values())
+    return [cancelled, *(intent.value in intents for intent in Intent)]
 
 
 def chosen(log_odds: Floats) -> list[Intent]:

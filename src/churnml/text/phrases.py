@@ -220,8 +220,8 @@ class PhraseModel:
             What each says.
         names : sequence of str
             What that is called.
-        weights : ndarray (n,), optional
-            What each message counts; 1 if omitted.
+        weights : ndarray (n, n_names), optional
+            What each message counts for each name, nothing where it is 0; 1 if omitted.
         about : dict, optional
             Kept with the model.
         """
@@ -233,12 +233,13 @@ class PhraseModel:
         rare_words, rare_letters = rarity(words), rarity(letters)
         parts = [sparse_matrix(words, rare_words), sparse_matrix(letters, rare_letters)]
         matrix = sparse.hstack([*parts, sparse.csr_matrix(signs)], format="csr")
-        fitted = [
-            LogisticRegression(C=1.0 / PENALTY, solver="liblinear", random_state=0).fit(
-                matrix, said[:, place], sample_weight=weights
-            )
-            for place in range(len(names))
-        ]
+        counts = np.ones(said.shape) if weights is None else weights
+        fitted = []
+        for place in range(len(names)):
+            rows = np.flatnonzero(counts[:, place])
+            learner = LogisticRegression(C=1.0 / PENALTY, solver="liblinear", random_state=0)
+            learner.fit(matrix[rows], said[rows, place], sample_weight=counts[rows, place])
+            fitted.append(learner)
         size = 1 << BITS
         of = np.column_stack([model.coef_[0] for model in fitted])
         arrays = {

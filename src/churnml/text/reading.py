@@ -22,8 +22,9 @@ import numpy as np
 
 from churnml.history.tables import SENTIMENTS
 from churnml.text.competitors import CompetitorFinding, Levels, Names
-from churnml.text.intents import IntentFinding, Intents
+from churnml.text.intents import IntentFinding, Intents, load_intents
 from churnml.text.language import KNOWN, language
+from churnml.text.phrases import PhraseModel
 from churnml.text.prose import Prose, Span, read_prose
 from churnml.text.sentiment import BATCH, SentimentModel, shipped_model
 from churnml.text.themes import ThemeFinding, Themes
@@ -118,14 +119,21 @@ class Reader:
         Competitors and the words of each theme.
     model : SentimentModel, optional
         The shipped one if omitted.
+    intents : PhraseModel, optional
+        The shipped model of intents if omitted.
     """
 
-    def __init__(self, vocabulary: Vocabulary, model: SentimentModel | None = None) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        model: SentimentModel | None = None,
+        intents: PhraseModel | None = None,
+    ) -> None:
         self.model = shipped_model() if model is None else model
         self._vocabulary = vocabulary
         self._names = Names(vocabulary.competitor)
         self._levels = Levels()
-        self._intents = Intents()
+        self._intents = Intents(intents)
         self._themes = Themes(vocabulary.themes)
 
     @cached_property
@@ -218,9 +226,14 @@ def read_reader(path: Path, model: Path | None = None) -> Reader:
     ConfigError
         If the file is at fault.
     BundleError
-        If the model of tone is not there, or is damaged.
+        If a model that is named is not there, or is damaged.
     """
     vocabulary = read_vocabulary(path)
     if model is None and vocabulary.model is not None:
         model = path.parent / vocabulary.model
-    return Reader(vocabulary, None if model is None else SentimentModel.load(model))
+    intents = None if vocabulary.intents is None else path.parent / vocabulary.intents
+    return Reader(
+        vocabulary,
+        None if model is None else SentimentModel.load(model),
+        None if intents is None else load_intents(intents),
+    )

@@ -14,6 +14,7 @@ temperature scaling.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -107,14 +108,40 @@ def make() -> SentimentModel:
     return learn(messages).cooled(cooling(messages))
 
 
-def make_intents() -> PhraseModel:
-    """Make the shipped model of intents."""
+@dataclass(frozen=True, eq=False)
+class Lessons:
+    """What the shipped model of intents learns from, ready to learn from.
+
+    Parameters
+    ----------
+    texts : list of Wording
+        Messages (n).
+    signs : ndarray (n, n_signs)
+        What the rules of cancellation say of them.
+    said : ndarray of bool (n, n_names)
+        Which of `intents.NAMES` each says.
+    """
+
+    texts: list[Wording]
+    signs: Floats
+    said: npt.NDArray[np.bool_]
+
+
+def lessons() -> Lessons:
+    """Take the words of the corpus."""
     messages = read_messages()
     prose = [read_prose(message.text) for message in messages]
-    said = np.array([[_wants(message, name) for name in intents.NAMES] for message in messages])
-    texts = [_worded(item, message) for item, message in zip(prose, messages, strict=True)]
-    signs = intents.signs([find_cancellation(item) for item in prose])
-    return PhraseModel.fit(texts, signs, said, intents.NAMES, about=_ABOUT)
+    return Lessons(
+        texts=[_worded(item, message) for item, message in zip(prose, messages, strict=True)],
+        signs=intents.signs([find_cancellation(item) for item in prose]),
+        said=np.array([intents.wanted(message.intents) for message in messages]),
+    )
+
+
+def make_intents() -> PhraseModel:
+    """Make the shipped model of intents."""
+    given = lessons()
+    return PhraseModel.fit(given.texts, given.signs, given.said, intents.NAMES, about=_ABOUT)
 
 
 def make_levels() -> PhraseModel:
@@ -129,12 +156,6 @@ def make_levels() -> PhraseModel:
             ruled.append(competitors.rules_say(prose, mentions, name)[0])
             said.append([message.level == level for level in names])
     return PhraseModel.fit(texts, competitors.signs(ruled), np.array(said), names, about=_ABOUT)
-
-
-def _wants(message: Message, name: str) -> bool:
-    if name == intents.CANCELLATION:
-        return bool(message.intents & {"cancel_question", "cancel_request"})
-    return name in message.intents
 
 
 def _worded(prose: Prose, message: Message) -> Wording:

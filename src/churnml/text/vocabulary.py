@@ -84,9 +84,12 @@ class Vocabulary(FrozenModel):
     model : str, optional
         The model of tone that `churnml text train` made, by its path from this file's folder; the
         shipped one if omitted.
+    intents : str, optional
+        The model of intents that `churnml text adapt --of intents` made, in the same way.
     """
 
     model: str | None = None
+    intents: str | None = None
     competitor: tuple[Competitor, ...] = ()
     themes: ThemeWords
 
