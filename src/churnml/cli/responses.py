@@ -64,7 +64,7 @@ def responses(
         typer.echo(f"    {item.said_at:%Y-%m-%d %H:%M}  {item.text_id}  {reasons}{quoted}")
     states = Counter(item.state.value for item in found if item.state)
     told = ", ".join(f"{count} {state}" for state, count in states.most_common()) or "none timed"
-    typer.echo(f"{len(found)} texts in {days:g} days as of {cutoff:%Y-%m-%d %H:%M} UTC: {told}")
+    typer.echo(f"{len(found):,} texts in {days:g} days as of {cutoff:%Y-%m-%d %H:%M} UTC: {told}")
 
 
 def mix(
