@@ -18,6 +18,7 @@ from churnml.text.tokens import tokenize
         ("Merci beaucoup pour votre aide, tout fonctionne maintenant", "fr"),
         ("Hola, necesito cancelar mi cuenta por favor", "es"),
         ("このサービスは最悪です。返金してください。", "ja"),
+        ("取消订阅", "zh"),  # short, and plainly no English
     ],
 )
 def test_languages_are_told_where_there_is_enough_to_tell(text: str, code: str) -> None:

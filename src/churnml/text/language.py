@@ -1,7 +1,8 @@
 """Language: whether a message is in one that the models of text know.
 
 Most messages show by their small words that they are English, at the cost of a few look-ups; of
-the others py3langid is asked. What is too short to tell is taken for English.
+the others py3langid is asked. What is too short to tell is taken for English where it is in its
+script.
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ def language(text: str, tokens: Sequence[str]) -> str:
         Its code by ISO 639, ``en`` where there is too little to tell.
     """
     words = [token for token in tokens if token.isalpha()]
-    if not words and not any(letter.isalpha() for letter in text):
-        return KNOWN
     if words and sum(word in _SMALL for word in words) >= ENOUGH * len(words):
         return KNOWN
-    if len(text) < 12 or (len(words) < LEAST_TOKENS and text.isascii()):
+    letters = [letter for letter in text if letter.isalpha()]
+    # Another script is told by a single letter; between languages of one, it takes some words.
+    same_script = 2 * sum(letter.isascii() for letter in letters) >= len(letters)
+    short = len(text) < 12 or (len(words) < LEAST_TOKENS and text.isascii())
+    if not letters or (same_script and short):
         return KNOWN
     import py3langid
 
