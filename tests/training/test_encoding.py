@@ -112,6 +112,28 @@ def test_dates_are_days(moments: pa.Array) -> None:
         encoding.matrix(FRAME.append_column("since", [[1, 2, 3]]))
 
 
+@pytest.mark.parametrize(
+    "moments",
+    [
+        pa.array([2**31 - 1, None, 0], pa.date32()),
+        pa.array([2**60, None, 0], pa.timestamp("s")),
+        pa.array([2_932_897, None, 0], pa.date32()),
+        pa.array([-719_163, None, 0], pa.date32()),
+    ],
+    ids=["days", "seconds", "year 10000", "year 0"],
+)
+def test_dates_beyond_the_calendar_are_refused(moments: pa.Array) -> None:
+    frame = FRAME.append_column("since", moments)
+    with pytest.raises(TrainingError, match="'since' holds 1 dates beyond the years 1 to 9999"):
+        learn(since=moments).matrix(frame)
+
+
+def test_the_first_and_the_last_day_are_dates() -> None:
+    ends = pa.array([dt.date(1, 1, 1), dt.date(9999, 12, 31), dt.date(1970, 1, 1)])
+    found = learn(since=ends).matrix(FRAME.append_column("since", ends))[:, 4]
+    assert found.tolist() == [-719_162.0, 2_932_896.0, 0.0]
+
+
 def test_what_was_never_seen_is_told() -> None:
     new = FRAME.set_column(3, "plan", [["team", "pro", "brand new"]])
     assert learn().unseen(new) == {"plan": ("brand new", "team")}

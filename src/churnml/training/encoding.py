@@ -29,6 +29,11 @@ class FeatureKind(StrEnum):
     DATE = "date"
 
 
+# Units of each kind of time in a day.
+_A_DAY = {"s": 86_400, "ms": 86_400e3, "us": 86_400e6, "date32[day]": 1, "date64[ms]": 86_400e3}
+
+_YEAR_1, _YEAR_10000 = -719_162, 2_932_897  # days since 1970-01-01
+
 # A number may stand in text, as exports write it; blanks are missing.
 _BLANK = ("", "nan", "NaN", "NA", "N/A", "null", "NULL", "None")
 
@@ -179,7 +184,14 @@ class Encoding:
             codes = pc.index_in(_text(column), value_set=pa.array(self.codes[name], pa.string()))
             return _floats(codes)
         if kind is FeatureKind.DATE:
-            return days(column)
+            values = days(column)
+            beyond = (values < _YEAR_1) | (values >= _YEAR_10000)
+            if beyond.any():
+                raise error(
+                    f"feature {name!r} holds {int(beyond.sum())} dates beyond the years 1 to 9999; "
+                    "expected real ones, or none where the date is unknown."
+                )
+            return values
         values = _parsed(column, name, error) if found is FeatureKind.CATEGORY else _floats(column)
         if np.isinf(values).any():
             raise error(
@@ -273,9 +285,15 @@ def days(column: pa.ChunkedArray) -> Floats:
     """
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
-    finer = pa.types.is_timestamp(column.type) and column.type.unit == "ns"
-    micros = pa.timestamp("us", tz=getattr(column.type, "tz", None))
-    return _floats(column.cast(micros, safe=not finer).cast(pa.int64())) / 86_400e6
+    held = column.type
+    if pa.types.is_timestamp(held) and held.unit == "ns":
+        # Rounded down, so that a time is the same to a model however finely it was kept.
+        held = pa.timestamp("us", tz=held.tz)
+        column = column.cast(held, safe=False)
+    a_day = _A_DAY[held.unit] if pa.types.is_timestamp(held) else _A_DAY[str(held)]
+    whole = column.cast(pa.int32()) if pa.types.is_date32(held) else column
+    # Divided in whole units of its own: a date too far off for microseconds is one all the same.
+    return _floats(whole.cast(pa.int64())) / a_day
 
 
 def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
