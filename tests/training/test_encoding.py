@@ -134,6 +134,17 @@ def test_the_first_and_the_last_day_are_dates() -> None:
     assert found.tolist() == [-719_162.0, 2_932_896.0, 0.0]
 
 
+def test_a_column_that_is_all_missing_is_missing_whatever_its_type() -> None:
+    """pandas makes a blank column one of nan."""
+    blank = pa.array([math.nan, None, math.nan], pa.float64())
+    for place, name in enumerate(FRAME.column_names):
+        frame = FRAME.set_column(place, name, blank)
+        assert np.isnan(learn().matrix(frame)[:, FEATURES.index(name)]).all()
+    partly = FRAME.set_column(3, "plan", pa.array([math.nan, 1.0, None]))
+    with pytest.raises(TrainingError, match="'plan' holds double, but the model knows a category"):
+        learn().matrix(partly)
+
+
 def test_what_was_never_seen_is_told() -> None:
     new = FRAME.set_column(3, "plan", [["team", "pro", "brand new"]])
     assert learn().unseen(new) == {"plan": ("brand new", "team")}

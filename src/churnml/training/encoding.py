@@ -175,7 +175,7 @@ class Encoding:
     ) -> Floats:
         """Encode a feature's values (n,); `error` is raised as `matrix` does."""
         kind = self.kinds[name]
-        if pa.types.is_null(column.type):
+        if pa.types.is_null(column.type) or _says_nothing(column):
             return np.full(len(column), np.nan)
         found = kind_of(column.type)
         if found not in _HELD_AS[kind]:
@@ -294,6 +294,13 @@ def days(column: pa.ChunkedArray) -> Floats:
     whole = column.cast(pa.int32()) if pa.types.is_date32(held) else column
     # Divided in whole units of its own: a date too far off for microseconds is one all the same.
     return _floats(whole.cast(pa.int64())) / a_day
+
+
+def _says_nothing(column: pa.ChunkedArray) -> bool:
+    """Whether all of it is missing, as pandas writes it: a blank column becomes one of nan."""
+    if pa.types.is_floating(column.type):
+        return bool(pc.all(pc.is_null(column, nan_is_null=True), min_count=0).as_py())
+    return bool(column.null_count == len(column))
 
 
 def _text(column: pa.ChunkedArray) -> pa.ChunkedArray:
