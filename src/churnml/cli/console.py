@@ -31,6 +31,7 @@ def warn(message: str) -> None:
 
 
 LOG_WIDTH = 120  # columns
+_QUOTED = 90  # characters of a quotation on a line
 
 
 class Bar:
@@ -89,3 +90,11 @@ def progress() -> Iterator[Bar]:
 def emit(document: Any) -> None:
     """Print one JSON document."""
     typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def quoted(words: str) -> str:
+    """Quote a customer's words behind a colon, on one line and not too long; nothing of nothing."""
+    line = " ".join(words.split())
+    if not line:
+        return ""
+    return f": “{line if len(line) <= _QUOTED else line[: _QUOTED - 1] + '…'}”"

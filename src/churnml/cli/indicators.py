@@ -13,8 +13,6 @@ from churnml.cli.options import AsJson, AsOf, ProjectFolder, open_as_of, open_hi
 if TYPE_CHECKING:
     from churnml.actions.indicators import Seen
 
-_WORDS = 90  # characters of evidence on a line
-
 
 def indicators(
     account: Annotated[
@@ -43,10 +41,7 @@ def indicators(
         typer.echo(f"{item.account_id}  {item.level.value}  {item.indicator.value}: {item.said}")
         if item.evidence:
             latest = item.evidence[0]
-            words = " ".join(latest.words.split())
-            shown = words if len(words) <= _WORDS else words[: _WORDS - 1] + "…"
-            quoted = f": “{shown}”" if shown else ""
-            typer.echo(f"    {latest.at:%Y-%m-%d}  {latest.source}{quoted}")
+            typer.echo(f"    {latest.at:%Y-%m-%d}  {latest.source}{console.quoted(latest.words)}")
     accounts = len({item.account_id for item in chosen})
     typer.echo(f"{len(chosen)} signs at {accounts} accounts as of {cutoff:%Y-%m-%d %H:%M} UTC")
 

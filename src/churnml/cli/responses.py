@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from churnml.actions.mix import Week
     from churnml.actions.responses import Due
 
-_WORDS = 90  # characters of a text on a line
 _OPEN = ("overdue", "open")
 
 
@@ -58,9 +57,7 @@ def responses(
         state = f" ({item.state.value})" if item.state else ""
         typer.echo(f"{item.account_id}  level {item.level}, {until}{state}: {level.owner}")
         reasons = ", ".join([*filter(None, [item.sentiment]), *item.intents])
-        words = " ".join(item.words.split())
-        words = words if len(words) <= _WORDS else words[: _WORDS - 1] + "…"
-        quoted = f": “{words}”" if words else ""
+        quoted = console.quoted(item.words)
         typer.echo(f"    {item.said_at:%Y-%m-%d %H:%M}  {item.text_id}  {reasons}{quoted}")
     states = Counter(item.state.value for item in found if item.state)
     told = ", ".join(f"{count} {state}" for state, count in states.most_common()) or "none timed"

@@ -12,14 +12,13 @@ from churnml.history.asof import History
 from churnml.history.tables import INTENTS
 from churnml.text import intents
 from churnml.text.cancellation import find_cancellation
-from churnml.text.competitors import Names
+from churnml.text.competitors import Names, nameless
 from churnml.text.corrections import Correction
 from churnml.text.phrases import PhraseModel
 from churnml.text.prose import read_prose
 from churnml.text.sentiment import SentimentModel
 from churnml.text.shipping import BITS, PENALTY, SIGN_WEIGHT, cooling, corpus_messages, lessons
 from churnml.text.spoken import spoken
-from churnml.text.wording import wording
 
 # What a corrected text counts beside one of the corpus; see experiments/text.md.
 WEIGHT = 5.0
@@ -116,10 +115,7 @@ def adapted_intents(
     """
     given = lessons()
     prose = [read_prose(text) for text, _ in texts]
-    worded = [
-        wording(item, named=[(start, end) for name, start, end in names.find(item) if name])
-        for item in prose
-    ]
+    worded = [nameless(item, names.find(item)) for item in prose]
     ruled = intents.signs([find_cancellation(item) for item in prose])
     said = np.array(
         [intents.wanted({n for n, there in told.items() if there}) for _, told in texts]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 
 import numpy as np
 import numpy.typing as npt
@@ -91,10 +90,7 @@ class Levels:
     """
 
     def __init__(self, model: PhraseModel | None = None) -> None:
-        if model is None:
-            with resources.as_file(resources.files(__package__) / SHIPPED) as path:
-                model = PhraseModel.load(path)
-        self.model = model
+        self.model = PhraseModel.shipped(SHIPPED) if model is None else model
 
     def find(
         self, prose: Sequence[Prose], mentions: Sequence[Sequence[Mention]]
@@ -151,6 +147,11 @@ def about(prose: Prose, mentions: Sequence[Mention], name: str | None) -> Wordin
         named=[(start, end) for who, start, end in mentions if who == name],
         others=[(start, end) for who, start, end in mentions if who != name],
     )
+
+
+def nameless(prose: Prose, mentions: Sequence[Mention]) -> Wording:
+    """Take the words of a message, whoever is named hidden."""
+    return wording(prose, named=[(start, end) for name, start, end in mentions if name is not None])
 
 
 def rules_say(

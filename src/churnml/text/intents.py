@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
@@ -83,10 +82,7 @@ class Intents:
     """
 
     def __init__(self, model: PhraseModel | None = None) -> None:
-        if model is None:
-            with resources.as_file(resources.files(__package__) / SHIPPED) as path:
-                model = load_intents(path)
-        self.model = model
+        self.model = PhraseModel.shipped(SHIPPED) if model is None else model
 
     def find(
         self, prose: Sequence[Prose], texts: Sequence[Wording]

@@ -12,6 +12,7 @@ from enum import StrEnum
 from churnml.text import clauses
 from churnml.text.clauses import rule
 from churnml.text.prose import Prose, stems
+from churnml.text.wording import NAMED, OTHER, marked
 
 
 class CompetitorLevel(StrEnum):
@@ -24,11 +25,9 @@ class CompetitorLevel(StrEnum):
 
 
 # In a sentence under judgement the competitor's name is written with these, as long as it is.
-_MARK = "\ue000"
-_OTHER_MARK = "\ue001"
-_X = rf"(?:the |a |an |their |{_MARK}+'s )?{_MARK}+(?:'s?)?"
+_X = rf"(?:the |a |an |their |{NAMED}+'s )?{NAMED}+(?:'s?)?"
 
-_GAP = rf"(?:[\w'/&{_OTHER_MARK}-]+ ){{0,6}}?"
+_GAP = rf"(?:[\w'/&{OTHER}-]+ ){{0,6}}?"
 _SWITCHED = rule(
     rf"\b(?:switched|moved|migrated|transitioned|converted|swapped|defected|shifted|gone|went"
     rf"|jumped|changed) {_GAP}(?:over )?(?:to|with|onto|for) {_X}"
@@ -66,9 +65,9 @@ _EVALUATING = rule(
     rf"|{_X}(?: [\w'-]+){{0,3}} (?:demos?|trial|pilot|proposal|quote|poc|showed|pitched"
     rf"|approached|presented|shortlist\w*|gave us|quoted|alongside|side by side)\b"
     rf"|{_X} (?:has |have )?(?:offer(?:s|ed)?|made) us\b"
-    rf"|{_MARK}.{{0,100}}\b(?:look(?:ing)? (?:at|into)|evaluat\w+|consider\w*|try(?:ing)?"
+    rf"|{NAMED}.{{0,100}}\b(?:look(?:ing)? (?:at|into)|evaluat\w+|consider\w*|try(?:ing)?"
     rf"|test(?:ing)?|compar\w+) (?:it|them)\b"
-    rf"|\bwhy should we (?:stay|not)\b.*{_MARK}|\bwhy (?:we )?(?:did )?(?:not|we didn't"
+    rf"|\bwhy should we (?:stay|not)\b.*{NAMED}|\bwhy (?:we )?(?:did )?(?:not|we didn't"
     rf"|we did not) (?:buy|choose|pick|take|go with) {_X}"
 )
 _SIGNS = (
@@ -142,7 +141,7 @@ def judge(
     """
     end = dict(named)[start]
     first, last = next(((a, b) for a, b in prose.sentences if a <= start < b), (start, end))
-    sentence = _marked(prose.plain[first:last], first, named, start)
+    sentence = marked(prose, [(start, end)], named)[first:last]
     mentioned = CompetitorLevel.MENTIONED, start, end
     stayed = _STAYED.search(sentence) is not None
     for level, pattern, words in _SIGNS:
@@ -172,12 +171,3 @@ _COULD = rule(
     r"\b(?:could|would|can|if|unless|how|whether|want(?:s)? (?:me|us) to|keeps? (?:asking"
     r"|telling))\b"
 )
-
-
-def _marked(sentence: str, first: int, named: Sequence[tuple[int, int]], judged: int) -> str:
-    letters = list(sentence)
-    for start, end in named:
-        if first <= start and end <= first + len(letters):
-            mark = _MARK if start == judged else _OTHER_MARK
-            letters[start - first : end - first] = mark * (end - start)
-    return "".join(letters)

@@ -16,21 +16,18 @@ ACL 50: linear models over word n-grams.
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from churnml.errors import BundleError, ConfigError
+from churnml.errors import BundleError
 from churnml.text.grams import WORDS, columns, grams, phrases, rarity, sparse_matrix
+from churnml.text.packing import Packed, Parts, read_parts
 from churnml.text.wording import BREAK, Wording
 
 Floats = npt.NDArray[np.float64]
@@ -39,11 +36,12 @@ Flags = npt.NDArray[np.bool_]
 BITS = 16
 PENALTY = 0.1
 _FORMAT = 1
+_MEND = "Bring the file back, or learn it anew."
 _ARRAYS = ("rare_words", "rare_letters", "of_words", "of_letters", "of_signs", "intercept")
 
 
 @dataclass(frozen=True, eq=False)
-class PhraseModel:
+class PhraseModel(Packed):
     """A fitted model: log-odds of several things that a message may say.
 
     Parameters
@@ -70,11 +68,6 @@ class PhraseModel:
     of_signs: Floats
     intercept: Floats
     about: dict[str, Any]
-
-    @cached_property
-    def version(self) -> str:
-        """SHA-256 of what it says."""
-        return hashlib.sha256(self._packed()).hexdigest()
 
     def log_odds(self, texts: Sequence[Wording], signs: Floats) -> Floats:
         """Log-odds of each name.
@@ -125,59 +118,38 @@ class PhraseModel:
         first, last = _best_stretch(text.words, worth)
         return text.places[first][0], text.places[last][1]
 
-    def save(self, path: Path) -> None:
-        """Write the model to a file.
-
-        Raises
-        ------
-        ConfigError
-            If it cannot be written.
-        """
-        try:
-            path.write_bytes(self._packed())
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be written: {error.strerror or error}.") from error
-
-    def _packed(self) -> bytes:
-        """The file's bytes, the same for the same model: no times, no order of chance."""
-        meta = {"format": _FORMAT, "names": self.names, "about": self.about}
-        parts = {"model.json": json.dumps(meta, sort_keys=True).encode()}
-        for name in _ARRAYS:
-            held = io.BytesIO()
-            np.save(held, getattr(self, name).astype(np.float16), allow_pickle=False)
-            parts[f"{name}.npy"] = held.getvalue()
-        out = io.BytesIO()
-        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
-            for name, content in parts.items():
-                packed.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
-        return out.getvalue()
+    @property
+    def parts(self) -> Parts:
+        """What its file holds."""
+        return Parts(
+            meta={"format": _FORMAT, "names": self.names, "about": self.about},
+            arrays={name: getattr(self, name).astype(np.float16) for name in _ARRAYS},
+            texts={},
+        )
 
     @classmethod
     def load(cls, path: Path) -> PhraseModel:
-        """Read a model that `save` wrote.
+        """Read a model from a file of its `parts`.
 
         Raises
         ------
         BundleError
             If it is missing, damaged or of another format.
         """
+        parts = read_parts(path, "model of phrases", _MEND)
         try:
-            with zipfile.ZipFile(path) as packed:
-                parts = {name: packed.read(name) for name in packed.namelist()}
-            meta = json.loads(parts["model.json"])
-            arrays = {
-                name: np.load(io.BytesIO(parts[f"{name}.npy"]), allow_pickle=False)
-                for name in _ARRAYS
-            }
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-            raise BundleError(
-                f"{path}: no model of phrases that this version can read: {error!r}. Bring the "
-                "file back, or learn it anew."
-            ) from error
-        floats = {name: value.astype(np.float64) for name, value in arrays.items()}
-        model = cls(tuple(meta["names"]), about=meta["about"], **floats)
-        model._check(path, meta.get("format"))
+            floats = {name: parts.arrays[name].astype(np.float64) for name in _ARRAYS}
+            model = cls(tuple(parts.meta["names"]), about=parts.meta["about"], **floats)
+        except KeyError as error:
+            raise BundleError(f"{path}: no model of phrases: it lacks {error}. {_MEND}") from error
+        model._check(path, parts.meta.get("format"))
         return model
+
+    @classmethod
+    def shipped(cls, name: str) -> PhraseModel:
+        """Read a model that comes with churnml, by the name of its file."""
+        with resources.as_file(resources.files(__package__) / name) as path:
+            return cls.load(path)
 
     def _check(self, path: Path, written: object) -> None:
         size, count = 1 << BITS, len(self.names)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from churnml.history.tables import SENTIMENTS
-from churnml.text.competitors import CompetitorFinding, Levels, Names
+from churnml.text.competitors import CompetitorFinding, Levels, Names, nameless
 from churnml.text.intents import IntentFinding, Intents, load_intents
 from churnml.text.language import KNOWN, language
 from churnml.text.phrases import PhraseModel
@@ -29,7 +29,6 @@ from churnml.text.prose import Prose, Span, read_prose
 from churnml.text.sentiment import BATCH, SentimentModel, shipped_model
 from churnml.text.themes import ThemeFinding, Themes
 from churnml.text.vocabulary import Vocabulary, read_vocabulary
-from churnml.text.wording import wording
 
 
 @dataclass(frozen=True)
@@ -163,10 +162,7 @@ class Reader:
     def _batch(self, texts: list[str]) -> Iterator[Reading]:
         prose = [read_prose(text) for text in texts]
         mentions = [self._names.find(item) for item in prose]
-        worded = [
-            wording(item, named=[(start, end) for name, start, end in named if name is not None])
-            for item, named in zip(prose, mentions, strict=True)
-        ]
+        worded = [nameless(item, named) for item, named in zip(prose, mentions, strict=True)]
         spoken = [language(item.text, text.words) for item, text in zip(prose, worded, strict=True)]
         readable = [
             place for place, item in enumerate(prose) if spoken[place] == KNOWN and item.sentences

@@ -16,13 +16,8 @@ regression.
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -35,6 +30,7 @@ from churnml.history.tables import SENTIMENTS
 from churnml.text.grams import Grams, grams, sparse_matrix
 from churnml.text.grams import rarity as rarity_of
 from churnml.text.lexicon import Lexicon, parse_lexicon, shipped_lexicon
+from churnml.text.packing import Packed, Parts, read_parts
 from churnml.text.signs import NAMES, table
 
 Floats = npt.NDArray[np.float64]
@@ -43,10 +39,12 @@ SHIPPED = "sentiment.npz"
 _ARRAYS = ("centre", "scale", "rarity", "of_signs", "of_grams", "intercept")
 BATCH = 512  # messages read at once: enough for numpy, little enough for memory
 _FORMAT = 1
+_LEXICON = "lexicon.toml"
+_MEND = "Bring the file back, or learn it anew with `churnml text train`."
 
 
 @dataclass(frozen=True, eq=False)
-class SentimentModel:
+class SentimentModel(Packed):
     """A fitted model of tone.
 
     Parameters
@@ -77,11 +75,6 @@ class SentimentModel:
     intercept: Floats
     lexicon: Lexicon
     about: dict[str, Any]
-
-    @cached_property
-    def version(self) -> str:
-        """SHA-256 of what it says, by which readings name the model that made them."""
-        return hashlib.sha256(self._packed()).hexdigest()
 
     @property
     def bits(self) -> int:
@@ -127,64 +120,39 @@ class SentimentModel:
         shares *= relative[found.column, place[found.row]]
         return np.asarray(np.bincount(found.row, shares, minlength=found.n_rows), dtype=np.float64)
 
-    def save(self, path: Path) -> None:
-        """Write the model to a file.
-
-        Raises
-        ------
-        ConfigError
-            If it cannot be written.
-        """
-        try:
-            path.write_bytes(self._packed())
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be written: {error.strerror or error}.") from error
-
-    def _packed(self) -> bytes:
-        """The file's bytes, the same for the same model: no times, no order of chance."""
-        meta = {"format": _FORMAT, "levels": self.levels, "about": self.about}
-        parts = {"model.json": json.dumps(meta, sort_keys=True).encode()}
-        parts["lexicon.toml"] = self.lexicon.source.encode()
-        for name in _ARRAYS:
-            held = io.BytesIO()
-            np.save(held, getattr(self, name).astype(np.float32), allow_pickle=False)
-            parts[f"{name}.npy"] = held.getvalue()
-        out = io.BytesIO()
-        with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
-            for name, content in parts.items():
-                packed.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
-        return out.getvalue()
+    @property
+    def parts(self) -> Parts:
+        """What its file holds."""
+        return Parts(
+            meta={"format": _FORMAT, "levels": self.levels, "about": self.about},
+            arrays={name: getattr(self, name).astype(np.float32) for name in _ARRAYS},
+            texts={_LEXICON: self.lexicon.source},
+        )
 
     @classmethod
     def load(cls, path: Path) -> SentimentModel:
-        """Read a model that `save` wrote.
+        """Read a model from a file of its `parts`.
 
         Raises
         ------
         BundleError
             If it is missing, damaged or of another format.
         """
-        try:
-            with zipfile.ZipFile(path) as packed:
-                parts = {name: packed.read(name) for name in packed.namelist()}
-            meta = json.loads(parts["model.json"])
-            arrays = {
-                name: np.load(io.BytesIO(parts[f"{name}.npy"]), allow_pickle=False)
-                for name in _ARRAYS
-            }
-            lexicon = parse_lexicon(parts["lexicon.toml"].decode(), path)
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        parts = read_parts(path, "model of tone", _MEND)
+        if parts.meta.get("format") != _FORMAT:
             raise BundleError(
-                f"{path}: no model of tone that this version can read: {error!r}. Bring the file "
-                "back, or learn it anew with `churnml text train`."
-            ) from error
-        if meta.get("format") != _FORMAT:
-            raise BundleError(
-                f"{path}: has format {meta.get('format')}, this version reads {_FORMAT}. Learn it "
-                "anew with `churnml text train`."
+                f"{path}: has format {parts.meta.get('format')}, this version reads {_FORMAT}. "
+                "Learn it anew with `churnml text train`."
             )
-        floats = {name: value.astype(np.float64) for name, value in arrays.items()}
-        model = cls(tuple(meta["levels"]), lexicon=lexicon, about=meta["about"], **floats)
+        try:
+            floats = {name: parts.arrays[name].astype(np.float64) for name in _ARRAYS}
+            lexicon = parse_lexicon(parts.texts[_LEXICON], path)
+            levels, about = tuple(parts.meta["levels"]), parts.meta["about"]
+        except (KeyError, ConfigError) as error:
+            raise BundleError(
+                f"{path}: no model of tone that this version can read: {error!r}. {_MEND}"
+            ) from error
+        model = cls(levels, lexicon=lexicon, about=about, **floats)
         model._check(path)
         return model
 

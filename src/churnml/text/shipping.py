@@ -30,7 +30,7 @@ from churnml.text.prose import Prose, read_prose
 from churnml.text.sentences import Sentence, read_corpus, sentences
 from churnml.text.sentiment import SHIPPED, SentimentModel
 from churnml.text.vocabulary import Competitor
-from churnml.text.wording import Wording, wording
+from churnml.text.wording import Wording
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -132,7 +132,10 @@ def lessons() -> Lessons:
     messages = read_messages()
     prose = [read_prose(message.text) for message in messages]
     return Lessons(
-        texts=[_worded(item, message) for item, message in zip(prose, messages, strict=True)],
+        texts=[
+            competitors.nameless(item, _mentions(item, message))
+            for item, message in zip(prose, messages, strict=True)
+        ],
         signs=intents.signs([find_cancellation(item) for item in prose]),
         said=np.array([intents.wanted(message.intents) for message in messages]),
     )
@@ -156,11 +159,6 @@ def make_levels() -> PhraseModel:
             ruled.append(competitors.rules_say(prose, mentions, name)[0])
             said.append([message.level == level for level in names])
     return PhraseModel.fit(texts, competitors.signs(ruled), np.array(said), names, about=_ABOUT)
-
-
-def _worded(prose: Prose, message: Message) -> Wording:
-    """Take the words of a message, the competitor's name marked."""
-    return wording(prose, named=[(start, end) for _, start, end in _mentions(prose, message)])
 
 
 def _mentions(prose: Prose, message: Message) -> list[competitors.Mention]:

@@ -48,7 +48,7 @@ def wording(
     named, others : iterable of (int, int)
         Where the name of the competitor in question stands, and names of others.
     """
-    text = _marked(_marked(prose.plain, others, OTHER), named, NAMED)
+    text = marked(prose, named, others)
     words, places = [BREAK], [(0, 0)]
     for start, end in prose.sentences:
         for match in _WORD.finditer(text, start, end):
@@ -60,7 +60,12 @@ def wording(
     return Wording(tuple(words), tuple(places), text)
 
 
-def _marked(text: str, spans: Iterable[tuple[int, int]], mark: str) -> str:
-    for start, end in spans:
-        text = text[:start] + mark * (end - start) + text[end:]
+def marked(
+    prose: Prose, named: Iterable[tuple[int, int]], others: Iterable[tuple[int, int]]
+) -> str:
+    """Write a mark over every letter of competitors' names, so that offsets stay."""
+    text = prose.plain
+    for spans, mark in ((others, OTHER), (named, NAMED)):
+        for start, end in spans:
+            text = text[:start] + mark * (end - start) + text[end:]
     return text

@@ -175,10 +175,12 @@ class Encoding:
     ) -> Floats:
         """Encode a feature's values (n,); `error` is raised as `matrix` does."""
         kind = self.kinds[name]
-        if pa.types.is_null(column.type) or _says_nothing(column):
+        if pa.types.is_null(column.type):
             return np.full(len(column), np.nan)
         found = kind_of(column.type)
         if found not in _HELD_AS[kind]:
+            if _says_nothing(column):
+                return np.full(len(column), np.nan)
             raise error(f"feature {name!r} holds {column.type}, but the model knows a {kind}.")
         if kind is FeatureKind.CATEGORY:
             codes = pc.index_in(_text(column), value_set=pa.array(self.codes[name], pa.string()))
