@@ -79,6 +79,15 @@ def test_amounts_that_never_repeat_are_no_identifiers() -> None:
     assert choose(pa.array([n * 1.5 for n in range(N)]), "user_id").features == ("user_id",)
 
 
+def test_identifiers_are_known_however_their_numbers_are_written() -> None:
+    whole = [n * n * 17 for n in range(N)]
+    assert choose(pa.array([float(n) for n in whole]), "customer_id").features == ()
+    assert choose(pa.array([None, *map(float, range(N - 1))]), "x").features == ()
+    assert choose(pa.array([str(10_000 + n) for n in range(N)]), "x").features == ()
+    assert choose(pa.array([float(n) for n in whole]), "spent").features == ("spent",)
+    assert choose(pa.array([str(n) for n in whole]), "spent").features == ("spent",)
+
+
 def test_what_is_kept_by_name_is_not_judged() -> None:
     table = pa.table({"id": [str(n) + "x" for n in range(N)]})
     assert Columns.choose(table, ["id"], keep=["id"]).categorical == ("id",)

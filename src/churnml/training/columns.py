@@ -10,7 +10,7 @@ from types import MappingProxyType
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churnml.training.encoding import FeatureKind, is_number_text, kind_of
+from churnml.training.encoding import FeatureKind, as_numbers, is_number_text, kind_of
 
 # Fewer rows a value than this, and what is learnt of a category is its few rows by heart.
 LEAST_ROWS_A_VALUE = 5
@@ -85,19 +85,27 @@ def _fault(name: str, column: pa.ChunkedArray) -> str | None:
     distinct = pc.count_distinct(column, mode="only_valid").as_py() if told else 0
     if distinct <= 1 and column.null_count in {0, len(column)}:
         return "holds no value" if not told else "holds one value only"
-    if kind is FeatureKind.CATEGORY and not is_number_text(column):
-        if distinct > FEW_VALUES and told < LEAST_ROWS_A_VALUE * distinct:
-            return f"names rather than describes: {distinct:,} values in {told:,} rows"
-    elif distinct == told > FEW_VALUES and _is_identifier(name, column):
+    if (
+        kind is not FeatureKind.DATE
+        and distinct == told > FEW_VALUES
+        and _is_identifier(name, column)
+    ):
         return f"identifies: each of {told:,} rows has a number of its own"
+    names = distinct > FEW_VALUES and told < LEAST_ROWS_A_VALUE * distinct
+    if names and kind is FeatureKind.CATEGORY and not is_number_text(column):
+        return f"names rather than describes: {distinct:,} values in {told:,} rows"
     return None
 
 
 def _is_identifier(name: str, column: pa.ChunkedArray) -> bool:
-    """Whether whole numbers that never repeat count the rows, or are called an identifier."""
-    if not pa.types.is_integer(column.type):
+    """Whether whole numbers that never repeat count the rows, or are called an identifier.
+
+    They may be written with a point, as pandas does where one is blank, or as text.
+    """
+    numbers = as_numbers(column)
+    if numbers is None or not pc.all(pc.equal(numbers, pc.floor(numbers)), min_count=0).as_py():
         return False
-    ends = pc.min_max(column).as_py()
+    ends = pc.min_max(numbers).as_py()
     counts = ends["max"] - ends["min"] < 2 * len(column)
     words = [word.casefold() for word in re.findall(r"[A-Z]*[a-z]+|[A-Z]+", name)]
     return counts or (bool(words) and _IDENTIFIER.fullmatch(words[-1]) is not None)

@@ -257,6 +257,13 @@ def is_number_text(column: pa.ChunkedArray) -> bool:
     return numbers is not None and numbers.null_count < len(numbers)
 
 
+def as_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Read a column as numbers, whether it holds such or text of them; none where it is neither."""
+    if kind_of(column.type) is FeatureKind.CATEGORY:
+        return _numbers(column)
+    return column.cast(pa.float64(), safe=False)
+
+
 def _numbers(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
     """Read numbers from text; none where a value is no number."""
     text = pc.utf8_trim_whitespace(_text(column))
