@@ -104,7 +104,7 @@ def test_experiments_whose_places_are_both_taken_are_an_error(database: Path) ->
 
 def test_a_run_that_breaks_off_is_ended_as_failed(database: Path, tmp_path: Path) -> None:
     entry = Entry(**{**vars(ENTRY), "artifacts": {"bundle": tmp_path / "nowhere"}})
-    with pytest.raises(TrainingError, match=r"could not be recorded.*The bundle is complete"):
+    with pytest.raises(TrainingError, match=r"could not be recorded.*The bundle is kept"):
         log(database, "churn", entry)
     client = open_store(database)
     experiment = client.get_experiment_by_name("churn")

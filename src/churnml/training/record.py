@@ -65,7 +65,7 @@ def record(
     Raises
     ------
     TrainingError
-        If the store cannot be written; the bundle stays.
+        If the store cannot be written; the bundle stays, and is not the latest.
     """
     metrics = {
         **_accuracy(tested),

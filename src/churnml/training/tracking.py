@@ -173,7 +173,7 @@ def log(database: Path, experiment: str, entry: Entry) -> Run:
     with _told(
         database,
         "the run could not be recorded",
-        "The bundle is complete; what was trained is not lost.",
+        "The bundle is kept, and is the latest once the same training has been recorded.",
     ):
         client = open_store(database)
         place = (database.resolve().parent / "mlruns").as_uri()

@@ -141,6 +141,8 @@ def _train(
     bundle = _write_bundle(project, recipe, prepared, fitted, hazard, tested.evaluation)
     progress("tracking", 0.0)
     run = record(project, recipe, prepared, tested, fitted, bundle)
+    # Last, so that nobody is scored by a model of which no record tells what it is worth.
+    _point(project.bundles / recipe.name, bundle)
     progress("done", 1.0)
     return Trained(prepared, tested, bundle, run, recipe.baseline)
 
@@ -215,10 +217,15 @@ def _write_bundle(
             if folder.exists():
                 folder.rename(work / "damaged")
             made.folder.rename(folder)
-        pointer = work / LATEST
-        pointer.write_text(folder.name + "\n", encoding="utf-8")
-        pointer.replace(home / LATEST)
     return bundles.load(folder)
+
+
+def _point(home: Path, bundle: Bundle) -> None:
+    """Make a bundle the latest."""
+    with workplace(home / LATEST) as work:
+        pointer = work / LATEST
+        pointer.write_text(bundle.folder.name + "\n", encoding="utf-8")
+        pointer.replace(home / LATEST)
 
 
 def _intact(folder: Path, wanted: str) -> bool:
