@@ -215,7 +215,7 @@ def test_what_is_no_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"manifest\.json: cannot be read"):
         load(tmp_path)
     (tmp_path / "manifest.json").write_text("[]")
-    with pytest.raises(BundleError, match="format None; this version of churnml reads format 3"):
+    with pytest.raises(BundleError, match="format None; this version of churnml reads format 4"):
         load(tmp_path)
 
 
@@ -232,7 +232,7 @@ def _rename(manifest: dict[str, Any], place: int, name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m.update(format=2), "format 2; this version of churnml reads format 3"),
+        (lambda m: m.update(format=3), "format 3; this version of churnml reads format 4"),
         (lambda m: m.update(format=True), "format True"),
         (lambda m: m.update(extra=1), "unknown key 'extra'"),
         (lambda m: m.pop("label"), "key 'label' is required"),

@@ -1,3 +1,5 @@
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,6 +51,29 @@ def test_what_is_told_from_none_by_nobody_is_nil() -> None:
     assert low[1] > 0.1
     middle = centre(log_odds[:1], np.ones(1))
     assert high[0] == pytest.approx(float(probability(middle + 0.84162)[0]), rel=1e-4)
+
+
+def test_an_interval_that_would_leave_out_the_score_ends_there() -> None:
+    """A mean of 3.5 % lies above four fifths of so skewed probabilities, hence above their end."""
+    spec = Intervals(away=(0.0,), unseen=(2.5,), least=0.001)
+    log_odds = np.array([-3.3, 3.3])
+    low, high = spec.about(log_odds, np.zeros(2), 0.5)
+    middle = float(centre(log_odds[:1], np.array([2.5]))[0])
+    share = NormalDist().cdf((-3.3 - middle) / 2.5)
+    assert share == pytest.approx(0.8186, abs=0.0005)
+    by_hand = middle + 2.5 * NormalDist().inv_cdf(share - 0.5)
+    assert low[0] == pytest.approx(1 / (1 + np.exp(-by_hand)))
+    assert high[0] == pytest.approx(1 / (1 + np.exp(3.3)))
+    np.testing.assert_allclose([low[1], high[1]], [1 - high[0], 1 - low[0]])
+
+
+@given(log_odds=st.floats(-12, 12), error=st.floats(0, 3), level=st.floats(0.5, 0.99))
+def test_the_score_lies_within(log_odds: float, error: float, level: float) -> None:
+    spec = Intervals(rate=-3.0, least=0.001)
+    low, high = spec.about(np.array([log_odds]), np.array([error]), level)
+    score = probability(np.array([log_odds]))[0]
+    assert low[0] <= score * (1 + 1e-12)
+    assert score <= high[0] * (1 + 1e-12)
 
 
 @given(

@@ -15,11 +15,11 @@ Gelman and Hill (2007), Data analysis using regression and multilevel models, se
 from __future__ import annotations
 
 from itertools import pairwise
-from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
+from scipy.special import ndtr, ndtri
 
 from churnml.config import FrozenModel
 from churnml.training.calibration import probability
@@ -104,17 +104,25 @@ class Intervals(IntervalSpec):
         low, high : ndarray (n,)
             Probabilities. Own log-odds are taken as normal, with the mean that makes their mean
             probability the score. Where the lower end falls below what can be told from none at
-            all it is 0, and the upper end is the one-sided bound.
+            all it is 0, and the upper end is the one-sided bound. An interval that would leave out
+            the score, since the mean of skewed probabilities may lie outside the middle of them,
+            is moved until it ends there.
         """
         deviation = self.deviation(log_odds, error)
         middle = centre(log_odds, deviation)
-        normal = NormalDist()
-        reach = normal.inv_cdf((1 + level) / 2) * deviation
-        low, high = probability(middle - reach), probability(middle + reach)
-        one_sided = probability(middle + normal.inv_cdf(level) * deviation)
-        nil = low < self.least
-        high = np.where(nil, np.maximum(one_sided, self.least), high)
-        return np.where(nil, 0.0, low), np.asarray(high)
+        # Both ends are standard normal deviates until they are shown.
+        below = np.full_like(middle, ndtri((1 - level) / 2))
+        nil = probability(middle + below * deviation) < self.least
+        above = np.where(nil, ndtri(level), ndtri((1 + level) / 2))
+        score = np.divide(
+            log_odds - middle, deviation, out=np.zeros_like(middle), where=deviation > 0
+        )
+        under, over = score < below, score > above
+        below = np.select([under, over], [score, ndtri(ndtr(score) - level)], below)
+        above = np.select([under, over], [ndtri(ndtr(score) + level), score], above)
+        nil &= ~over
+        low, high = (probability(middle + end * deviation) for end in (below, above))
+        return np.where(nil, 0.0, low), np.where(nil, np.maximum(high, self.least), high)
 
 
 def centre(log_odds: Floats, deviation: Floats) -> Floats:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from churnml.training.hazard import FittedHazard
     from churnml.training.recipes import Recipe
 
-FORMAT = 3
+FORMAT = 4
 
 
 class FeatureRecord(FrozenModel):
@@ -197,7 +197,7 @@ class Manifest(FrozenModel):
         SHA-256 of every other file.
     """
 
-    format: Literal[3]
+    format: Literal[4]
     name: str
     label: LabelSpec
     cutoffs: Cutoffs
