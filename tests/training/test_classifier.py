@@ -91,6 +91,18 @@ def test_arrow_and_pandas_say_the_same(fitted: ChurnClassifier, rows: pd.DataFra
     np.testing.assert_array_equal(fitted.predict_proba(table), fitted.predict_proba(rows))
 
 
+def test_batches_and_streams_of_arrow_keep_their_names(
+    fitted: ChurnClassifier, rows: pd.DataFrame
+) -> None:
+    batch = pa.RecordBatch.from_pandas(rows, preserve_index=False)
+    reader = pa.RecordBatchReader.from_batches(batch.schema, [batch])
+    wanted = fitted.predict_proba(rows)
+    np.testing.assert_array_equal(fitted.predict_proba(batch), wanted)
+    np.testing.assert_array_equal(fitted.predict_proba(reader), wanted)
+    with pytest.raises(ValueError, match="must be in the same order"):
+        fitted.predict_proba(batch.select(batch.schema.names[::-1]))
+
+
 def test_reasons_add_up(fitted: ChurnClassifier, rows: pd.DataFrame) -> None:
     reasons = fitted.explain(rows.head(30))
     assert list(reasons) == ["base", *fitted.columns_.features]

@@ -281,8 +281,9 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _table(self, X: Any, *, y: Any, reset: bool) -> pa.Table:  # noqa: N803
         """Read rows of whatever kind as Arrow, having checked their names and number."""
-        if isinstance(X, pa.Table):
-            X = X.to_pandas(types_mapper=_arrow_type)  # noqa: N806
+        # Of Arrow are tables, batches of rows, and the frames of libraries that hand them over.
+        if hasattr(X, "__arrow_c_stream__") and not hasattr(X, "iloc"):
+            X = pa.table(X).to_pandas(types_mapper=_arrow_type)  # noqa: N806
         if hasattr(X, "columns") and hasattr(X, "dtypes"):
             _refuse_twins(X)
             validate_data(self, X, y, reset=reset, skip_check_array=True)
