@@ -48,6 +48,63 @@ def test_parquet_keeps_its_types_but_for_text(tmp_path: Path) -> None:
     assert table.to_pydict() == {"id": ["7", "8"], "Churn": [True, False]}
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"id,town,x\n1,Bonn,2\n2,K\xf6ln,3\n",
+            r"record 3 of column 'town' is 'K\\xF6ln', which is not UTF-8.*Save the file as UTF-8",
+        ),
+        (b"id,caf\xe9\n1,2\n", r"the header names 'caf\\xE9', which is not UTF-8"),
+        ("id,x\n1,2\n".encode("utf-16"), "is not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("text", [(), ("id",)])
+def test_bytes_of_another_encoding_are_refused_with_their_place(
+    tmp_path: Path, content: bytes, message: str, text: tuple[str, ...]
+) -> None:
+    """Read as bytes, the whole column would be left out."""
+    path = tmp_path / "churn.csv"
+    path.write_bytes(content)
+
+    with pytest.raises(SourceError, match=message) as caught:
+        flat.read(path, text=text)
+
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_cell_of_another_encoding_is_found_in_a_column_of_text_and_far_down(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "churn.csv"
+    path.write_bytes(b"id,n\n" + b"1,2\n" * 500_000 + b"\xff,3\n")
+
+    with pytest.raises(SourceError, match=r"record 500002 of column 'id' is '\\xFF'"):
+        flat.read(path, text=["id"])
+
+
+@pytest.mark.parametrize("content", ['a,b\n1,2\n3,"4', 'a,b\n1,2\n3,"4\n5,6\n', 'a,b\n1,"\n'])
+def test_a_file_that_ends_inside_quotes_is_refused(tmp_path: Path, content: str) -> None:
+    path = write(tmp_path / "churn.csv", content)
+
+    with pytest.raises(SourceError, match=r"opens a quote that is never closed"):
+        flat.read(path)
+
+
+def test_a_quote_within_a_value_opens_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "churn.csv", 'a,b\n3" pipe,x\n"2\n",y')
+
+    assert flat.read(path).to_pydict() == {"a": ['3" pipe', "2\n"], "b": ["x", "y"]}
+
+
+def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "churn.csv.gz"
+    path.write_bytes(gzip.compress(CSV.encode() * 999)[:-20])
+
+    with pytest.raises(SourceError, match=r"cannot be read as a table"):
+        flat.read(path)
+
+
 def test_nan_is_missing_in_every_width(tmp_path: Path) -> None:
     path = tmp_path / "churn.parquet"
     types = {"half": pa.float16(), "single": pa.float32(), "double": pa.float64()}

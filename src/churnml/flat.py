@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churnml.errors import ConfigError, SourceError, nearest
+from churnml.transcoding import DAMAGES, STRAY, Utf8Stream, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 # What spreadsheets and exports write for a value that is not there.
 MISSING = ("", " ", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+QUOTE = '"'
+_SAVE = "Save the file as UTF-8; a spreadsheet calls it CSV UTF-8."
+_SHOWN = 60  # characters of a value in a message
 
 
 def read(path: Path, *, text: Collection[str] = ()) -> pa.Table:
@@ -34,7 +38,8 @@ def read(path: Path, *, text: Collection[str] = ()) -> pa.Table:
     Raises
     ------
     SourceError
-        If the file is missing, of another kind, malformed, empty, or repeats a column name.
+        If the file is missing, of another kind or encoding, malformed, cut off within quotes,
+        empty, or repeats a column name.
     ConfigError
         If a column of `text` is not in the table.
     """
@@ -45,7 +50,7 @@ def read(path: Path, *, text: Collection[str] = ()) -> pa.Table:
     except FileNotFoundError as error:
         beside = (item.name for item in path.parent.iterdir()) if path.parent.is_dir() else ()
         raise SourceError(f"{path}: no such file.{nearest(path.name, beside)}") from error
-    except (OSError, pa.ArrowInvalid, pa.ArrowKeyError) as error:
+    except (*DAMAGES, pa.ArrowInvalid, pa.ArrowKeyError) as error:
         raise SourceError(f"{path}: cannot be read as a table: {error}.") from error
     names = table.column_names
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -111,7 +116,7 @@ def share(table: pa.Table, name: str, value: Any) -> float:
 
 def _parse(path: Path, text: Collection[str]) -> pa.Table:
     import pyarrow as pa
-    from pyarrow import csv, parquet
+    from pyarrow import parquet
 
     kinds = [suffix.lower() for suffix in path.suffixes]
     if kinds and kinds[-1] == ".parquet":
@@ -125,12 +130,63 @@ def _parse(path: Path, text: Collection[str]) -> pa.Table:
         raise SourceError(
             f"{path}: a flat table is a .csv, .tsv or .parquet file; got {kind or 'no ending'}."
         )
-    return csv.read_csv(
-        path,
-        parse_options=csv.ParseOptions(delimiter=DELIMITERS[kind], newlines_in_values=True),
-        convert_options=csv.ConvertOptions(
-            null_values=list(MISSING),
-            strings_can_be_null=True,
-            column_types={name: pa.string() for name in text},
-        ),
-    )
+    with Utf8Stream(path, encoding="utf-8", quote=QUOTE) as stream:
+        table = _parsed(path, stream, DELIMITERS[kind], text)
+        if stream.stray:
+            raise SourceError(f"{path}: {_stray(table)}, which is not UTF-8. {_SAVE}")
+        if stream.quotes % 2 and _ends_open(table):
+            raise SourceError(
+                f"{path}: record {table.num_rows + 1} or one before it opens a quote that is never "
+                "closed. If the file was cut off, export it again; else close the quote."
+            )
+    return table
+
+
+def _parsed(path: Path, stream: Utf8Stream, delimiter: str, text: Collection[str]) -> pa.Table:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    try:
+        return csv.read_csv(
+            stream,
+            parse_options=csv.ParseOptions(
+                delimiter=delimiter, quote_char=QUOTE, newlines_in_values=True
+            ),
+            convert_options=csv.ConvertOptions(
+                null_values=list(MISSING),
+                strings_can_be_null=True,
+                column_types={name: pa.string() for name in text},
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        if stream.stray:
+            raise SourceError(f"{path}: is not UTF-8. {_SAVE}") from error
+        raise
+
+
+def _stray(table: pa.Table) -> str:
+    """Say where bytes that are not UTF-8 stand first: in a name, or in a value, which is text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for name in table.column_names:
+        if shown(name) != name:
+            return f"the header names {_quoted(name)}"
+    found = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if pa.types.is_string(column.type):
+            place = pc.index(pc.match_substring_regex(column, STRAY), value=True).as_py()
+            found += [(place, name)] if place >= 0 else []
+    place, name = min(found)
+    return f"record {place + 2} of column {name!r} is {_quoted(table[name][place].as_py())}"
+
+
+def _quoted(text: str) -> str:
+    return f"'{shown(text)[:_SHOWN]}'"
+
+
+def _ends_open(table: pa.Table) -> bool:
+    """Whether the last value took in the end of the last line, as behind an open quote."""
+    if not table.num_rows:
+        return False
+    return str(table.columns[-1][-1]).endswith("\n")

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from churnml.errors import SourceError
 from churnml.history.sources import CsvFormat
-from churnml.history.transcoding import DAMAGES, STRAY, Utf8Stream, shown
+from churnml.transcoding import DAMAGES, STRAY, Utf8Stream, shown
 
 SOURCE, ROW, LINE, REASON = "_source", "_row", "_line", "_reason"
 MALFORMED_SCHEMA = pa.schema(
