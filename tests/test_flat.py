@@ -83,7 +83,10 @@ def test_a_cell_of_another_encoding_is_found_in_a_column_of_text_and_far_down(
         flat.read(path, text=["id"])
 
 
-@pytest.mark.parametrize("content", ['a,b\n1,2\n3,"4', 'a,b\n1,2\n3,"4\n5,6\n', 'a,b\n1,"\n'])
+@pytest.mark.parametrize(
+    "content",
+    ['a,b\n1,2\n3,"4', 'a,b\n1,2\n3,"4\n5,6\n', 'a,b\n1,"\n', 'a,b\n3" pipe,2\n3,"4'],
+)
 def test_a_file_that_ends_inside_quotes_is_refused(tmp_path: Path, content: str) -> None:
     path = write(tmp_path / "churn.csv", content)
 
@@ -92,9 +95,9 @@ def test_a_file_that_ends_inside_quotes_is_refused(tmp_path: Path, content: str)
 
 
 def test_a_quote_within_a_value_opens_nothing(tmp_path: Path) -> None:
-    path = write(tmp_path / "churn.csv", 'a,b\n3" pipe,x\n"2\n",y')
+    path = write(tmp_path / "churn.csv", 'a,b\n3" pipe,x\ny,"2\n"')
 
-    assert flat.read(path).to_pydict() == {"a": ['3" pipe', "2\n"], "b": ["x", "y"]}
+    assert flat.read(path).to_pydict() == {"a": ['3" pipe', "y"], "b": ["x", "2\n"]}
 
 
 def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:

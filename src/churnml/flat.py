@@ -134,7 +134,7 @@ def _parse(path: Path, text: Collection[str]) -> pa.Table:
         table = _parsed(path, stream, DELIMITERS[kind], text)
         if stream.stray:
             raise SourceError(f"{path}: {_stray(table)}, which is not UTF-8. {_SAVE}")
-        if stream.quotes % 2 and _ends_open(table):
+        if table.num_rows and stream.leaves_open(str(table.columns[-1][-1])):
             raise SourceError(
                 f"{path}: record {table.num_rows + 1} or one before it opens a quote that is never "
                 "closed. If the file was cut off, export it again; else close the quote."
@@ -183,10 +183,3 @@ def _stray(table: pa.Table) -> str:
 
 def _quoted(text: str) -> str:
     return f"'{shown(text)[:_SHOWN]}'"
-
-
-def _ends_open(table: pa.Table) -> bool:
-    """Whether the last value took in the end of the last line, as behind an open quote."""
-    if not table.num_rows:
-        return False
-    return str(table.columns[-1][-1]).endswith("\n")

@@ -16,6 +16,7 @@ STRAY = f"[\\x{{{_FIRST_STRAY:X}}}-\\x{{{_FIRST_STRAY + 0xFF:X}}}]"
 
 # What reading may raise: the disk's faults, and those of a damaged or truncated ``.gz``.
 DAMAGES = (OSError, EOFError, zlib.error)
+_LINE_ENDS = ("\n", "\r")
 
 
 class Utf8Stream(io.RawIOBase):
@@ -28,7 +29,7 @@ class Utf8Stream(io.RawIOBase):
     encoding : str
         What it is written in. Bytes that are not in it match `STRAY`.
     quote : str
-        A character to count on the way.
+        What stands around a value that may go over several lines.
 
     Raises
     ------
@@ -39,8 +40,6 @@ class Utf8Stream(io.RawIOBase):
     ----------
     stray : bool
         Whether a byte that is not in the encoding was met.
-    quotes : int
-        How often `quote` was met.
     """
 
     def __init__(self, path: Path, *, encoding: str, quote: str) -> None:
@@ -51,7 +50,8 @@ class Utf8Stream(io.RawIOBase):
         self._buffer = b""
         self._ended = False
         self._quote = quote
-        self.quotes = 0
+        # The last two characters of the file, and one of the line ends after them.
+        self._tail = ""
         self.stray = False
 
     def readable(self) -> bool:
@@ -69,7 +69,7 @@ class Utf8Stream(io.RawIOBase):
         while size < 0 or len(self._buffer) < size:
             block = self._file.read(1 << 20)
             text = self._decoder.decode(block, final=not block)
-            self.quotes += text.count(self._quote)
+            self._keep_tail(text)
             self._buffer += self._encoded(text)
             if not block:
                 if not self._ended:  # a last line without its end is one all the same
@@ -80,11 +80,34 @@ class Utf8Stream(io.RawIOBase):
         data, self._buffer = self._buffer[:size], self._buffer[size:]
         return data
 
+    @property
+    def ended(self) -> bool:
+        """Whether the last line that was read had its end in the file."""
+        return self._tail.endswith(_LINE_ENDS)
+
+    def leaves_open(self, last: str) -> bool:
+        """Tell whether the file ended inside quotes, once it was read.
+
+        Parameters
+        ----------
+        last : str
+            The last value, or the last line with its quotes. An open quote takes in all that
+            follows it, to the last line end; that of a closed one stands before its mate.
+        """
+        inner = self._tail.rstrip("".join(_LINE_ENDS))
+        closed = inner.endswith(self._quote) and inner[:-1].endswith(_LINE_ENDS)
+        return last.endswith("\n") and not closed
+
     def close(self) -> None:
         """Close the file."""
         if not self.closed:
             self._file.close()
         super().close()
+
+    def _keep_tail(self, text: str) -> None:
+        tail = self._tail + text
+        inner = tail.rstrip("".join(_LINE_ENDS))
+        self._tail = inner[-2:] + tail[len(inner) :][:1]
 
     def _encoded(self, text: str) -> bytes:
         try:

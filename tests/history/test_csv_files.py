@@ -120,6 +120,12 @@ def test_a_quarantine_file_can_be_read_again(tmp_path: Path) -> None:
         (b"a,b,a\n", r"the header names column 'a' twice"),
         (b"a;b\n1;2\n", r"one column, 'a;b', when split at ','\. Set csv = { delimiter = ';' }"),
         (b'a,b\n1,"' + b"x,y\n" * 2_000_000, r"opens a quote that is never closed"),
+        (b'a,b\n1,2\n3,"4', r"record 3 or one after it opens a quote that is never closed"),
+        (b'a,b\n3" pipe,2\n3,"4', r"opens a quote that is never closed"),
+        (b'a,b\n3" pipe,2\n3,"say ""yes""\n', r"opens a quote that is never closed"),
+        (b"a,b,c\n1,2,3\n4,5", r"ends in the middle of record 3: 2 of 3 fields, and no line end"),
+        (b'a,b,c\n1,2,3\n4,"5\n6', r"ends in the middle of record 3: 2 of 3 fields"),
+        (b"a,b\n1\n2", r"ends in the middle of record 3: 1 of 2 fields"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
@@ -145,12 +151,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("csv")
 
 
+@pytest.mark.parametrize(
+    ("content", "last", "malformed"),
+    [
+        (b"a,b\n1,2\n3\n", "2", ["3"]),
+        (b"a,b\n1,2\n3,4,5", "2", ["3,4,5"]),
+        (b"a,b\n1\n3,4", "4", ["1"]),
+        (b'a,b\n3" pipe,"4\n"', "4\n", []),
+        (b'a,b\n1,"say ""yes""\n"\r\n\r\n', 'say "yes"\n', []),
+    ],
+)
+def test_an_end_that_may_be_meant_is_taken(
+    tmp_path: Path, content: bytes, last: str, malformed: list[str]
+) -> None:
+    rows, lines = copied(tmp_path, content)
+
+    assert rows[-1]["b"] == last
+    assert [line["_line"] for line in lines] == malformed
+
+
 @given(lines=st.lists(st.binary(max_size=12).filter(lambda line: b"\n" not in line), max_size=8))
 def test_no_line_is_lost_whatever_its_bytes(folder: Path, lines: list[bytes]) -> None:
     # Quotes join lines and carriage returns part them; what is left is one record a line.
     plain = [line.replace(b'"', b"").replace(b"\r", b"") for line in lines]
     records = [line for line in plain if line]
 
-    rows, malformed = copied(folder, b"a,b\n" + b"\n".join(plain))
+    rows, malformed = copied(folder, b"a,b\n" + b"".join(line + b"\n" for line in plain))
 
     assert sorted(item["_row"] for item in [*rows, *malformed]) == list(range(2, len(records) + 2))

@@ -79,6 +79,10 @@ beside the fault and the reason. A table is **refused** when a required column h
 it is empty or none of its rows is both sound and recorded before the end of observation, or when
 more than `max_faulty` of its rows (1 % unless said otherwise) are in error.
 If any table is refused, `churnml check` exits with 1 and clean history stays what it was.
+
+A CSV file that ends within quotes, or in a line that has too few fields and no line end, was cut
+off: nothing is read. A cut that only shortens the last value, or falls between two lines, cannot be
+seen.
 """
 
 

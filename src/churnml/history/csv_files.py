@@ -148,13 +148,16 @@ def _batches(
 ) -> Iterator[tuple[pa.Table, pa.Table]]:
     """Yield the rows of a file, and the lines that are none, a block at a time."""
     refused: list[tuple[int, str, str]] = []
+    short: pa.csv.InvalidRow | None = None
     last = (1, "")
 
     def refuse(row: pa.csv.InvalidRow) -> str:
-        nonlocal last
+        nonlocal last, short
         reason = f"expected {row.expected_columns} fields, got {row.actual_columns}"
         refused.append((row.number, row.text, reason))
         last = max(last, (row.number, row.text))
+        if row.actual_columns < row.expected_columns:
+            short = row
         return "skip"
 
     stream = _stream(file, form)
@@ -177,9 +180,10 @@ def _batches(
         raise SourceError(_unreadable(file, number, error)) from error
     except DAMAGES as error:
         raise SourceError(f"{file.label}: cannot be read: {error}.") from error
-    # An open quote takes in all lines after it, to the last line end, and its mate is missing.
-    if stream.quotes % 2 and last[1].endswith("\n"):
+    if stream.leaves_open(last[1]):
         raise SourceError(_unclosed(file, last[0]))
+    if short is not None and short.number == last[0] and not stream.ended:
+        raise SourceError(_cut_off(file, short))
     yield _labelled(pa.table({ROW: pa.array([], pa.int64())}), file), _lines(refused, file)
 
 
@@ -224,6 +228,14 @@ def _unclosed(file: CsvFile, number: int) -> str:
     return (
         f"{file.label}: record {number} or one after it opens a quote that is never closed. "
         "Repair it, or set `csv.quote`."
+    )
+
+
+def _cut_off(file: CsvFile, row: pa.csv.InvalidRow) -> str:
+    return (
+        f"{file.label}: ends in the middle of record {row.number}: {row.actual_columns} of "
+        f"{row.expected_columns} fields, and no line end. It was cut off: export it again. Where "
+        "that line is meant so, end it, and it is set aside."
     )
 
 
