@@ -193,7 +193,6 @@ def test_responses_and_the_mix_are_shown(run: Call, inbox: Path, root: Path) -> 
         ("messages/m2", 1, None),
         ("messages/m3", 1, None),
     ]
-    assert json.loads(run("responses", "b", "-C", inbox, "--json")[1]) == []
     status, out, err = run("mix", "-C", inbox, "--weeks", "2")
     assert status == 0, err
     assert out.splitlines()[1].startswith("2024-01-22      0")
@@ -202,6 +201,24 @@ def test_responses_and_the_mix_are_shown(run: Call, inbox: Path, root: Path) -> 
     (week,) = json.loads(out)
     assert (week["texts"], sum(week["counts"].values()), week["band"]) == (3, 3, "green")
     assert run("mix", "-C", inbox, "--as-of", "2030-01-01")[0] == 1
+
+
+@pytest.mark.parametrize("command", ["indicators", "responses"])
+def test_an_account_that_history_does_not_know_is_refused(
+    run: Call, inbox: Path, root: Path, command: str
+) -> None:
+    file = Path("serving") / f"{command}.toml"
+    (inbox / file).write_bytes((root / file).read_bytes())
+    with (inbox / "data" / "usage.csv").open("a", encoding="utf-8") as usage:
+        usage.write("acme-1,2024-02-02 10:00:00,view\n")
+
+    status, out, err = run(command, "acme-2", "-C", inbox)
+    assert (status, out) == (1, "")
+    assert "account 'acme-2': history knows of none by that name before 2024-02-03" in err
+    assert err.endswith("Did you mean 'acme-1'?\n")
+    status, out, err = run(command, "acme-1", "-C", inbox, "--json")
+    assert (status, out) == (0, "[]\n"), err
+    assert run(command, "acme-1", "-C", inbox, "--as-of", "2024-02-01")[0] == 1
 
 
 def test_signs_of_leaving_are_shown(run: Call, inbox: Path, root: Path) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from churnml.errors import DataError, nearest
 from churnml.history.asof import History, as_of_select, microseconds
-from churnml.history.dialect import instant
+from churnml.history.dialect import instant, literal
+from churnml.history.tables import ACCOUNT_ID
 from churnml.labels.terms import Terms
 
 
@@ -47,6 +49,25 @@ class Look:
         """Ask, and get a row each."""
         found: list[dict[str, Any]] = self.history.query(sql).to_pylist()
         return found
+
+    def require_account(self, account: str) -> None:
+        """Refuse an account that no table tells of.
+
+        Raises
+        ------
+        DataError
+            If nothing was known of it before the cutoff, with the nearest name.
+        """
+        tables = [name for name, table in self.history.contracts.items() if not table.label_only]
+        here = f"WHERE {ACCOUNT_ID} = {literal(account)} LIMIT 1"
+        if any(self.rows(f"SELECT 1 FROM {self.view(name)} {here}") for name in tables):
+            return
+        named = " UNION ".join(f"SELECT {ACCOUNT_ID} FROM {self.view(name)}" for name in tables)
+        names = [row[ACCOUNT_ID] for row in self.rows(named)]
+        raise DataError(
+            f"account {account!r}: history knows of none by that name before "
+            f"{self.cutoff:%Y-%m-%d %H:%M} UTC.{nearest(account, names)}"
+        )
 
     def current(self) -> frozenset[str] | None:
         """Accounts with a running term; none where history has no terms."""

@@ -28,10 +28,13 @@ def indicators(
     They need no model. When each holds stands in serving/indicators.toml.
     """
     from churnml.actions.indicators import FILE, TABLES, read_indicators, see
+    from churnml.actions.look import Look
 
     there = open_history_project(project)
     signs = read_indicators(there.serving / FILE)
     history, cutoff = open_as_of(there, as_of, TABLES)
+    if account is not None:
+        Look(history, cutoff).require_account(account)
     found = see(history, signs, cutoff)
     chosen = [item for item in found if account in {None, item.account_id}]
     if as_json:

@@ -37,11 +37,14 @@ def responses(
 
     The gravest come first. Levels, clocks and owners stand in serving/responses.toml.
     """
+    from churnml.actions.look import Look
     from churnml.actions.responses import FILE, TABLES, owed, read_responses
 
     there = open_history_project(project)
     levels = read_responses(there.serving / FILE)
     history, cutoff = open_as_of(there, as_of, TABLES)
+    if account is not None:
+        Look(history, cutoff).require_account(account)
     found = [
         item
         for item in owed(history, levels, cutoff, days=days)
