@@ -268,7 +268,7 @@ def test_an_unknown_model_is_an_error(
     there: Project, register: Register, wanted: str, message: str
 ) -> None:
     register(0.7, 2.0)
-    with pytest.raises(BundleError, match=message):
+    with pytest.raises(ConfigError, match=message):
         judged(there, NAME, wanted, progress=silent)
     with pytest.raises(ConfigError, match="no recipe 'churn'"):
         listed(there, "churn")
@@ -300,7 +300,7 @@ def test_nothing_trained_is_an_error(there: Project) -> None:
         rollback(there, NAME, progress=silent)
     with pytest.raises(BundleError, match="has no champion: none was promoted yet"):
         choose(there, NAME, "champion")
-    with pytest.raises(BundleError, match="there is no such bundle"):
+    with pytest.raises(ConfigError, match="there is no such bundle"):
         choose(there, NAME, "beefbeef")
 
 

@@ -137,9 +137,9 @@ def judged(
     Raises
     ------
     ConfigError
-        If there is no such recipe.
+        If there is no such recipe, or no such model.
     BundleError
-        If there is no such challenger, or its bundle is damaged.
+        If nothing was trained yet, or the challenger's bundle is damaged.
     """
     recipe = project.recipe(name)
     spec = recipe.gates
@@ -198,7 +198,8 @@ def promote(
     Raises
     ------
     ConfigError
-        If there is no such recipe, the journal cannot be written, or nobody says who decides.
+        If there is no such recipe or model, the journal cannot be written, or nobody says who
+        decides.
     BundleError
         If it is champion already, or as `judged`.
     """
@@ -310,7 +311,7 @@ def _version(project: Project, there: tuple[Version, ...], name: str, wanted: st
     found = {item.bundle for item in there if item.bundle.startswith(wanted)}
     if len(wanted) < 4 or len(found) != 1:
         known = ", ".join(dict.fromkeys(item.bundle[:ID_DIGITS] for item in there[:8]))
-        raise BundleError(
+        raise ConfigError(
             f"model {wanted!r}: {len(found)} models of {name!r} begin so; expected {CHALLENGER!r} "
             f"or at least 4 digits of an id. There are: {known}."
         )

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from churnml.errors import BundleError, nearest
+from churnml.errors import BundleError, ConfigError, nearest
 from churnml.project import Project
 from churnml.training import bundle as bundles
 from churnml.training.bundle import Bundle
@@ -56,9 +56,9 @@ def choose(project: Project, name: str, wanted: str | None = None) -> Chosen:
     Raises
     ------
     ConfigError
-        If there is no such recipe.
+        If there is no such recipe, or no bundle by the id that was named.
     BundleError
-        If there is no such bundle, or it is damaged or altered.
+        If it was not trained or promoted yet, or the bundle is damaged or altered.
     """
     project.recipe(name)
     if wanted == LATEST:
@@ -142,7 +142,7 @@ def named(project: Project, name: str, wanted: str) -> Path:
 
     Raises
     ------
-    BundleError
+    ConfigError
         If there is none, or several.
     """
     there = (project.bundles / name).glob("[0-9a-f]*")
@@ -155,7 +155,7 @@ def named(project: Project, name: str, wanted: str) -> Path:
         if len(found) > 1
         else f"there is no such bundle of {name!r}.{nearest(wanted, [CHAMPION, LATEST, *folders])}"
     )
-    raise BundleError(f"model {wanted!r}: {why} Name at least {_LEAST_DIGITS} digits of its id.")
+    raise ConfigError(f"model {wanted!r}: {why} Name at least {_LEAST_DIGITS} digits of its id.")
 
 
 def load(folder: Path, remedy: str) -> Bundle:
