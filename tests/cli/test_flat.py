@@ -175,8 +175,17 @@ def test_an_unseen_category_scores_as_a_missing_one(
     run: Call, trained: Path, tmp_path: Path
 ) -> None:
     body = [["a", "5", "brand new", "true", "30", ""], ["b", "5", "", "true", "30", ""]]
-    found = score(run, trained, write(tmp_path / "new.csv", body))
+    table = write(tmp_path / "new.csv", body)
+    found = score(run, trained, table)
+    _, out, err = run("score", "-C", trained, "--table", table, "--json")
 
+    assert err.splitlines()[-1] == (
+        "warning: column 'plan' holds values that were never learnt from, in 1 of 2 rows, taken "
+        "as missing: 'brand new'."
+    )
+    assert json.loads(out)["unseen"] == [
+        {"column": "plan", "values": ["brand new"], "rows": 1, "of": 2}
+    ]
     assert found["a"]["probability"] == found["b"]["probability"]
     assert "plan is brand new" in json.dumps(found["a"])
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from churnml.errors import BundleError, TrainingError
-from churnml.training.encoding import Encoding, FeatureKind
+from churnml.training.encoding import Encoding, FeatureKind, Unseen
 
 FRAME = pa.table(
     {
@@ -147,9 +147,20 @@ def test_a_column_that_is_all_missing_is_missing_whatever_its_type() -> None:
 
 def test_what_was_never_seen_is_told() -> None:
     new = FRAME.set_column(3, "plan", [["team", "pro", "brand new"]])
-    assert learn().unseen(new) == {"plan": ("brand new", "team")}
-    assert learn().unseen(FRAME) == {}
-    assert learn().unseen(FRAME.set_column(3, "plan", pa.nulls(3))) == {}
+    (found,) = learn().unseen(new)
+    assert found == Unseen("plan", ("brand new", "team"), rows=2, of=3)
+    assert str(found) == (
+        "column 'plan' holds values that were never learnt from, in 2 of 3 rows, taken as missing: "
+        "'brand new', 'team'."
+    )
+    assert learn().unseen(FRAME) == ()
+    assert learn().unseen(FRAME.set_column(3, "plan", pa.nulls(3))) == ()
+
+
+def test_a_category_that_became_a_number_is_not_guessed() -> None:
+    numbers = FRAME.set_column(3, "plan", [[7, 8, 9]])
+    with pytest.raises(TrainingError, match=r"as text, as it was in training: '007' is not 7\."):
+        learn().matrix(numbers)
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def score(
         chosen = choose(run.project, run.recipe, model)
         bundle = chosen.bundle
         found = _scores(run.project, bundle, as_of, table, run.bar)
-    for item in found.stale:
+    for item in (*found.stale, *found.unseen):
         console.warn(str(item))
     if found.in_hindsight:
         console.warn(
@@ -221,6 +221,7 @@ def _document(found: ScoreList, path: Path, top: int) -> dict[str, Any]:
         "in_hindsight": found.in_hindsight,
         "not_asked": found.not_asked,
         "stale": [item.document() for item in found.stale],
+        "unseen": [asdict(item) for item in found.unseen],
         "tiers": _by_tier(found),
         "thin": sum(item.thin is not None for item in found.scores),
         "file": str(path),

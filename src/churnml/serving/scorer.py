@@ -100,7 +100,8 @@ def score_history(
     features = pa.concat_tables(parts).sort_by("_place").drop_columns(["_place"])
     rows = _Rows(accounts, [when] * len(accounts), people["arr"].to_pylist())
     scores = _scored(bundle, rows, features, catalogue, progress)
-    return ScoreList(when, bundle, scores, not_asked, old)
+    unseen = bundle.model.encoding.unseen(features)
+    return ScoreList(when, bundle, scores, not_asked, old, unseen)
 
 
 def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreList:
@@ -146,7 +147,8 @@ def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreLi
         _values(rows, spec.arr, pa.float64()),
     )
     features = rows.select(list(bundle.features))
-    return ScoreList(None, bundle, _scored(bundle, asked_of, features, None, progress))
+    scores = _scored(bundle, asked_of, features, None, progress)
+    return ScoreList(None, bundle, scores, unseen=bundle.model.encoding.unseen(features))
 
 
 def _observed(history: History, cutoff: dt.datetime | None) -> dt.datetime:

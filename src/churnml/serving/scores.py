@@ -13,6 +13,7 @@ from churnml.explain.reasons import Reason
 from churnml.history.freshness import Stale
 from churnml.history.tables import ACCOUNT_ID
 from churnml.training.bundle import Bundle
+from churnml.training.encoding import Unseen
 
 _TOLD = 3  # reasons in a table of scores
 
@@ -94,6 +95,8 @@ class ScoreList:
         days before renewals, and theirs is not as near, or nearer than the lead.
     stale : tuple of Stale
         Tables that its features read and that had gone quiet before the cutoff.
+    unseen : tuple of Unseen
+        Values of categories that the bundle never learnt from.
     """
 
     cutoff: dt.datetime | None
@@ -101,6 +104,7 @@ class ScoreList:
     scores: tuple[Scored, ...]
     not_asked: int = 0
     stale: tuple[Stale, ...] = ()
+    unseen: tuple[Unseen, ...] = ()
 
     @property
     def in_hindsight(self) -> bool:

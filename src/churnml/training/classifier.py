@@ -269,14 +269,8 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         table = self._table(X, y="no_validation", reset=False)
         model = self.fitted_.model
         scores = model.score(table, contributions=contributions, level=level)
-        for name, values in model.encoding.unseen(table).items():
-            shown = ", ".join(map(repr, values[:5])) + (", …" if len(values) > 5 else "")
-            warnings.warn(
-                f"column {name!r} holds values that were never learnt from, taken as missing: "
-                f"{shown}.",
-                ColumnWarning,
-                stacklevel=3,
-            )
+        for item in model.encoding.unseen(table):
+            warnings.warn(str(item), ColumnWarning, stacklevel=3)
         return scores
 
     def _table(self, X: Any, *, y: Any, reset: bool) -> pa.Table:  # noqa: N803

@@ -39,6 +39,36 @@ _BLANK = ("", "nan", "NaN", "NA", "N/A", "null", "NULL", "None")
 
 
 @dataclass(frozen=True)
+class Unseen:
+    """Values of a category that a model has never seen; they are missing to it.
+
+    Parameters
+    ----------
+    column : str
+        The category.
+    values : tuple of str
+        The values, sorted.
+    rows : int
+        How many rows hold one.
+    of : int
+        How many rows were looked at.
+    """
+
+    column: str
+    values: tuple[str, ...]
+    rows: int
+    of: int
+
+    def __str__(self) -> str:
+        """Say so, with a few of the values."""
+        shown = ", ".join(map(repr, self.values[:5])) + (", …" if len(self.values) > 5 else "")
+        return (
+            f"column {self.column!r} holds values that were never learnt from, in "
+            f"{self.rows:,} of {self.of:,} rows, taken as missing: {shown}."
+        )
+
+
+@dataclass(frozen=True)
 class Encoding:
     """How features become numbers.
 
@@ -150,8 +180,8 @@ class Encoding:
             out[:, position] = self.column(frame[name], name, error=error)
         return out
 
-    def unseen(self, frame: pa.Table) -> Mapping[str, tuple[str, ...]]:
-        """Tell which categories the model has never seen; they are missing to it.
+    def unseen(self, frame: pa.Table) -> tuple[Unseen, ...]:
+        """Tell which values of categories the model has never seen.
 
         Parameters
         ----------
@@ -160,15 +190,20 @@ class Encoding:
 
         Returns
         -------
-        mapping of str to tuple of str
-            The values, by feature; features whose values are all known are not in it.
+        tuple of Unseen
+            Of each feature that holds any.
         """
-        found = {
-            name: tuple(sorted(set(_text(frame[name]).unique().drop_null().to_pylist()) - {*codes}))
-            for name, codes in self.codes.items()
-            if not pa.types.is_null(frame[name].type)
-        }
-        return MappingProxyType({name: values for name, values in found.items() if values})
+        found = []
+        for name, codes in self.codes.items():
+            if kind_of(frame[name].type) is not FeatureKind.CATEGORY:
+                continue  # it fits the model, so that all of it is missing
+            text = _text(frame[name])
+            known = pc.is_in(text, value_set=pa.array([*codes, None], pa.string()))
+            strange = text.filter(pc.invert(known))
+            if len(strange):
+                values = tuple(sorted(strange.unique().to_pylist()))
+                found.append(Unseen(name, values, len(strange), frame.num_rows))
+        return tuple(found)
 
     def column(
         self, column: pa.ChunkedArray, name: str, *, error: type[ChurnMLError] = TrainingError
@@ -181,7 +216,10 @@ class Encoding:
         if found not in _HELD_AS[kind]:
             if _says_nothing(column):
                 return np.full(len(column), np.nan)
-            raise error(f"feature {name!r} holds {column.type}, but the model knows a {kind}.")
+            raise error(
+                f"feature {name!r} holds {column.type}, but the model knows a {kind}. "
+                f"{_REMEDIES[kind]}"
+            )
         if kind is FeatureKind.CATEGORY:
             codes = pc.index_in(_text(column), value_set=pa.array(self.codes[name], pa.string()))
             return _floats(codes)
@@ -247,6 +285,15 @@ _HELD_AS: Mapping[FeatureKind, frozenset[FeatureKind]] = MappingProxyType(
             (FeatureKind.NUMBER, FeatureKind.BOOLEAN),
             frozenset({FeatureKind.NUMBER, FeatureKind.BOOLEAN, FeatureKind.CATEGORY}),
         ),
+    }
+)
+
+
+_REMEDIES: Mapping[FeatureKind, str] = MappingProxyType(
+    {
+        FeatureKind.CATEGORY: "Give its values as text, as it was in training: '007' is not 7.",
+        FeatureKind.DATE: "Give it as dates or times, all with a zone or all without.",
+        **dict.fromkeys((FeatureKind.NUMBER, FeatureKind.BOOLEAN), "Give it as numbers."),
     }
 )
 
