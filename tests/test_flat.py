@@ -160,6 +160,16 @@ def test_an_unknown_column_names_the_nearest(tmp_path: Path) -> None:
         flat.read(path, text=["Tenure"])
 
 
+def test_rows_that_repeat_another_are_counted() -> None:
+    table = pa.table(
+        {"a": [1, 1, None, None, 1], "b": ["x", "x", None, None, "y"], "c": [[1], [1], [], [], [1]]}
+    )
+
+    assert flat.repeated(table) == 2
+    assert flat.repeated(table.select(["c"])) == 0
+    assert flat.repeated(table.select(["a"])) == 3
+
+
 def test_values_are_told_apart_in_order(tmp_path: Path) -> None:
     path = write(tmp_path / "churn.csv", "x\n2\n1\n2\nNA\n")
 

@@ -84,6 +84,16 @@ def without_nan(table: pa.Table) -> pa.Table:
     return table
 
 
+def repeated(table: pa.Table) -> int:
+    """Count the rows that repeat another in every column, but for those that hold lists."""
+    import pyarrow as pa
+
+    names = [field.name for field in table.schema if not pa.types.is_nested(field.type)]
+    if not names:
+        return 0
+    return int(table.num_rows - table.group_by(names).aggregate([]).num_rows)
+
+
 def column(table: pa.Table, name: str, where: Path | str) -> pa.ChunkedArray:
     """Look up a column of a flat table.
 

@@ -355,6 +355,20 @@ def test_three_values_ask_which_one_is_meant(run: Call, tmp_path: Path) -> None:
     assert "--positive" in err
 
 
+def test_rows_that_stand_twice_are_told(run: Call, made: Callable[..., Path]) -> None:
+    """Without names of accounts, a copy is an account of its own."""
+    body = rows(600)
+    folder = made([*body, *body[:7]])
+    said = (
+        "warning: data/t.csv: 7 of 607 rows repeat another in every column. If they are copies, "
+        "take them out: they stand in training and in test, and flatter the figures."
+    )
+    _, out, err = run("train", "-C", folder, "--json")
+    assert said in err
+    assert json.loads(out)["sheet"]["repeated"]["rows"] == 7
+    assert said in run("audit", "-C", folder)[2]
+
+
 def test_training_can_be_tuned_first(run: Call, made: Callable[..., Path]) -> None:
     folder = made(rows(400), id="id")
     status, out, err = run("train", "-C", folder, "--trials", "11", "--json")

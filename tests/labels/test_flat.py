@@ -107,6 +107,14 @@ def test_a_label_that_is_the_same_everywhere_is_refused() -> None:
         label_column(pa.table({"churn": pa.nulls(2, pa.string())}), spec())
 
 
+def test_copies_of_an_account_are_called_so() -> None:
+    table = pa.table({"id": ["a", "a", "b"], "x": [1, 1, 2], "y": [1, 1, 0]})
+    with pytest.raises(LabelError, match=r"\(2 rows\)\. Those rows are the same in every column"):
+        label_column(table, spec("y", 1, id="id"))
+    with pytest.raises(LabelError, match=r"\(2 rows\)\. Name the column .* as `time`"):
+        label_column(table.set_column(1, "x", [[1, 3, 2]]), spec("y", 1, id="id"))
+
+
 def test_the_same_account_at_the_same_time_twice_is_refused() -> None:
     table = pa.table({"id": ["a", "a", "b"], "t": ["2024-01-01"] * 3, "y": [1, 0, 0]})
     with pytest.raises(LabelError, match=r"account_id a, cutoff 2024-01-01 00:00:00 \(2 rows\)\.$"):

@@ -35,8 +35,10 @@ def audit(
         from churnml.training.tables import prepare
 
         wanted = run.project.recipe(run.recipe)
-        table = prepare(run.project, wanted, run.bar.share).table
-        found = audits.audit(table, wanted, run.bar.share)
+        prepared = prepare(run.project, wanted, run.bar.share)
+        found = audits.audit(prepared.table, wanted, run.bar.share)
+    if repeated := prepared.sheet.get("repeated"):
+        console.warn(repeated["said"])
     if as_json:
         console.emit({"recipe": run.recipe, **found.document()})
     else:

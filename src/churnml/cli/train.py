@@ -63,6 +63,8 @@ def train(
             "all others, to learn from it all the same."
         )
     if as_json:
+    if repeated := trained.prepared.sheet.get("repeated"):
+        console.warn(repeated["said"])
         console.emit(_document(trained))
         return
     _show(trained, run.recipe)

@@ -8,12 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churnml import flat
 from churnml.errors import LabelError, nearest
 from churnml.labels.pairs import Bools
 from churnml.labels.specs import ColumnLabel
 from churnml.labels.table import Labels
 
 MISSING = "label missing"
+_APART = " Name the column that tells them apart as `time`."
 
 
 def label_column(table: pa.Table, spec: ColumnLabel) -> Labels:
@@ -59,7 +61,7 @@ def label_column(table: pa.Table, spec: ColumnLabel) -> Labels:
     }
     labels = pa.table(columns)
     key = ["cutoff", "account_id"] if spec.time is not None else ["account_id"]
-    _check_unique(labels, key, spec)
+    _check_unique(labels, key, spec, copies=flat.repeated(table.take(pa.array(rows))))
     labels = labels.sort_by([(name, "ascending") for name in key])
     return Labels(labels, MappingProxyType({MISSING: int((~told).sum())}), spec)
 
@@ -124,13 +126,16 @@ def _check_complete(table: pa.Table, name: str, spec: ColumnLabel) -> None:
         )
 
 
-def _check_unique(labels: pa.Table, key: list[str], spec: ColumnLabel) -> None:
+def _check_unique(labels: pa.Table, key: list[str], spec: ColumnLabel, *, copies: int) -> None:
     counts = labels.group_by(key).aggregate([([], "count_all")])
     twice = counts.filter(pc.greater(counts["count_all"], 1))
     if twice.num_rows:
         example = twice.sort_by([(name, "ascending") for name in key]).slice(0, 1).to_pylist()[0]
         shown = ", ".join(f"{name} {example[name]}" for name in reversed(key))
-        hint = "" if spec.time is not None else " Name the column that tells them apart as `time`."
+        if copies == labels.num_rows - counts.num_rows:
+            hint = " Those rows are the same in every column: take the copies out."
+        else:
+            hint = "" if spec.time is not None else _APART
         raise LabelError(
             f"{spec.file}: {twice.num_rows} accounts appear more than once, for example {shown} "
             f"({example['count_all']} rows).{hint}"

@@ -402,8 +402,25 @@ def _flat(project: Project, recipe: Recipe, spec: ColumnLabel) -> Prepared:
         "dropped": dict(labels.dropped),
         "features": list(features),
         "left_out": dict(columns.left_out),
+        "repeated": _repeated(taken, spec),
     }
     return Prepared(table, None, MappingProxyType({}), MappingProxyType(sheet), None)
+
+
+def _repeated(rows: pa.Table, spec: ColumnLabel) -> dict[str, Any] | None:
+    """Tell of rows that may be one account's, where nothing names accounts; else they are refused.
+
+    ``said`` is the whole in words.
+    """
+    count = 0 if spec.id is not None else flat.repeated(rows)
+    if not count:
+        return None
+    said = (
+        f"{spec.file}: {count:,} of {rows.num_rows:,} rows repeat another in every column. If they "
+        "are copies, take them out: they stand in training and in test, and flatter the figures. "
+        "If they are accounts, name the column that tells them apart as `id`."
+    )
+    return {"rows": count, "said": said}
 
 
 def plain(rows: pa.Table) -> pa.Table:
