@@ -371,11 +371,15 @@ def test_rows_that_stand_twice_are_told(run: Call, made: Callable[..., Path]) ->
 
 def test_training_can_be_tuned_first(run: Call, made: Callable[..., Path]) -> None:
     folder = made(rows(400), id="id")
+    status, out, err = run("train", "-C", folder, "--trials", "2")
+    assert status == 0, err
+    assert "  not tuned: all 2 trials went to shipped shapes, which come first; " in out
     status, out, err = run("train", "-C", folder, "--trials", "11", "--json")
     assert status == 0, err
     document = json.loads(out)
     tuning = document["sheet"]["tuning"]
-    assert (tuning["trials"], tuning["judged_by"]) == (11, "held-out accounts")
+    assert (tuning["trials"], tuning["drawn"]) == (11, 2)
+    assert tuning["judged_by"] == "held-out accounts"
     assert 0 < tuning["shipped_loss"] < 1
     names = [shape["name"] for shape in tuning["shapes"]]
     assert names == [f"tuned-{place}" for place in range(1, len(names) + 1)]

@@ -43,10 +43,10 @@ def test_it_tries_what_is_shipped_and_goes_on_where_it_stopped(
     table: TrainingTable, rows: np.ndarray, quick: Recipe, tmp_path: Path
 ) -> None:
     shipped = search(table, rows, quick, len(SHAPES), tmp_path)
-    assert (shipped.trials, shipped.shapes) == (len(SHAPES), ())
+    assert (shipped.trials, shipped.drawn, shipped.shapes) == (len(SHAPES), 0, ())
     assert 0 < shipped.shipped < 1
     more = search(table, rows, quick, len(SHAPES) + 4, tmp_path)
-    assert more.trials == len(SHAPES) + 4
+    assert (more.trials, more.drawn) == (len(SHAPES) + 4, 4)
     assert more.shipped == shipped.shipped
     assert len(more.shapes) <= KEPT
     assert [shape.name for shape in more.shapes] == [

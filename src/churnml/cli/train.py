@@ -43,7 +43,8 @@ def train(
         int,
         typer.Option(
             min=0,
-            help="Kinds of trees to try first; those of an earlier run on the same data count.",
+            help="Kinds of trees to try first: those shipped, then what a search draws; those of "
+            "an earlier run on the same data count.",
         ),
     ] = 0,
     project: ProjectFolder = Path(),
@@ -62,9 +63,9 @@ def train(
             f"column {column!r} is left out: it {why}. Name it under include in [features], with "
             "all others, to learn from it all the same."
         )
-    if as_json:
     if repeated := trained.prepared.sheet.get("repeated"):
         console.warn(repeated["said"])
+    if as_json:
         console.emit(_document(trained))
         return
     _show(trained, run.recipe)
@@ -121,7 +122,13 @@ def _rows(trained: Trained, name: str) -> Iterator[str]:
             f"  1 % of the rows of {late['table']} are recorded more than {late['most_days']:g} "
             f"days late; the label's settle_days = {late['settle_days']} is too few for them"
         )
-    if tuning := sheet.get("tuning"):
+    tuning = sheet.get("tuning")
+    if tuning and not tuning["drawn"]:
+        yield (
+            f"  not tuned: all {tuning['trials']} trials went to shipped shapes, which come first; "
+            "give --trials more than there are shipped shapes to search beyond them"
+        )
+    elif tuning:
         best, shipped = min(tuning["losses"], default=math.nan), tuning["shipped_loss"]
         yield (
             f"  tuned by {tuning['trials']} trials on {tuning['judged_by']}: log loss "

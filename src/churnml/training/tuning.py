@@ -59,6 +59,9 @@ class Tuned:
         That of the best shipped shape, on the same rows.
     trials : int
         Trials that were completed, those of earlier runs among them.
+    drawn : int
+        How many of them tried what is not shipped; none where there were no more trials than
+        shipped shapes, which come first.
     judged_by : str
         What judged: ``"later cutoffs"`` or ``"held-out accounts"``.
     """
@@ -67,12 +70,14 @@ class Tuned:
     losses: tuple[float, ...]
     shipped: float
     trials: int
+    drawn: int
     judged_by: str
 
     def document(self) -> dict[str, Any]:
         """Say it in values that JSON knows."""
         return {
             "trials": self.trials,
+            "drawn": self.drawn,
             "judged_by": self.judged_by,
             "shipped_loss": self.shipped if np.isfinite(self.shipped) else None,
             "losses": list(self.losses),
@@ -297,6 +302,7 @@ def _found(study: optuna.Study, judged_by: str) -> Tuned:
     losses = {trial.number: trial.value for trial in ended if trial.value is not None}
     whole = sorted(ended, key=lambda trial: (losses[trial.number], trial.number))
     shipped = [shape.model_dump(exclude={"name"}) for shape in SHAPES.values()]
+    tried = _complete(study)
     best = [trial for trial in whole if trial.params not in shipped][:KEPT]
     return Tuned(
         shapes=tuple(
@@ -304,6 +310,7 @@ def _found(study: optuna.Study, judged_by: str) -> Tuned:
         ),
         losses=tuple(losses[trial.number] for trial in best),
         shipped=next((losses[t.number] for t in whole if t.params in shipped), np.nan),
-        trials=len(_complete(study)),
+        trials=len(tried),
+        drawn=sum(trial.params not in shipped for trial in tried),
         judged_by=judged_by,
     )
