@@ -160,6 +160,22 @@ def test_an_unknown_column_names_the_nearest(tmp_path: Path) -> None:
         flat.read(path, text=["Tenure"])
 
 
+@pytest.mark.parametrize(
+    ("held", "mixed"),
+    [
+        (["2024-01-01T10:00Z", "2024-01-01T10:00"], True),
+        (["2024-01-01 10:00:00.5+02:00", "2024-01-01 10:00:00", None], True),
+        (["2024-01-01 10:00 UTC", "2024-01-01"], True),
+        (["2024-01-01T10:00Z", "2024-01-01T10:00-0530"], False),
+        (["2024-01-01T10:00", "2024-01-01"], False),
+        (["2024-01-01T10:00Z", "2024-01-01T10:00", "soon"], False),
+        ([None], False),
+    ],
+)
+def test_times_with_and_without_a_zone_are_told_apart(held: list[str], mixed: bool) -> None:
+    assert flat.mixes_zones(pa.chunked_array([pa.array(held, pa.string())])) is mixed
+
+
 def test_rows_that_repeat_another_are_counted() -> None:
     table = pa.table(
         {"a": [1, 1, None, None, 1], "b": ["x", "x", None, None, "y"], "c": [[1], [1], [], [], [1]]}

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 MISSING = ("", " ", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 QUOTE = '"'
+_ZONE = r"(Z|UTC|[+-]\d\d(:?\d\d)?)"
+_TIME = rf"\d{{4}}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?{_ZONE})?)?"
 _SAVE = "Save the file as UTF-8; a spreadsheet calls it CSV UTF-8."
 _SHOWN = 60  # characters of a value in a message
 
@@ -82,6 +84,20 @@ def without_nan(table: pa.Table) -> pa.Table:
             blank = pc.is_nan(column.cast(pa.float64()))
             table = table.set_column(place, field, pc.if_else(blank, None, column))
     return table
+
+
+def mixes_zones(column: pa.ChunkedArray) -> bool:
+    """Tell whether text holds nothing but times, of which some have a zone and others none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_string(column.type):
+        return False
+    held = column.unique().drop_null()
+    if not pc.all(pc.match_substring_regex(held, f"^{_TIME}$"), min_count=1).as_py():
+        return False
+    zoned = pc.match_substring_regex(held, f":[^-+Z]*{_ZONE}$")
+    return bool(pc.any(zoned).as_py() and not pc.all(zoned).as_py())
 
 
 def repeated(table: pa.Table) -> int:

@@ -107,6 +107,13 @@ def test_a_label_that_is_the_same_everywhere_is_refused() -> None:
         label_column(pa.table({"churn": pa.nulls(2, pa.string())}), spec())
 
 
+def test_times_with_a_zone_beside_others_are_refused() -> None:
+    times = ["2024-01-01T10:00:00+02:00", "2024-01-01T10:00:00"]
+    table = pa.table({"id": ["a", "b"], "t": times, "y": [1, 0]})
+    with pytest.raises(LabelError, match="column 't' holds times with a zone beside others"):
+        label_column(table, spec("y", 1, id="id", time="t", horizon_days=9))
+
+
 def test_copies_of_an_account_are_called_so() -> None:
     table = pa.table({"id": ["a", "a", "b"], "x": [1, 1, 2], "y": [1, 1, 0]})
     with pytest.raises(LabelError, match=r"\(2 rows\)\. Those rows are the same in every column"):

@@ -57,6 +57,11 @@ def test_what_describes_is_learnt_from(column: pa.Array, categorical: bool) -> N
             "CustomerId",
             "identifies: each of 60 rows has a number of its own",
         ),
+        (
+            pa.array(["2024-01-01T10:00Z", "2024-01-01T10:00"] * 30),
+            "x",
+            "holds times with a zone beside others without, which may be hours off",
+        ),
         (pa.array([[1]] * N), "x", "holds list<item: int64>, which a model cannot read"),
     ],
 )

@@ -98,6 +98,11 @@ def _ids(table: pa.Table, spec: ColumnLabel) -> pa.ChunkedArray:
 def _times(table: pa.Table, spec: ColumnLabel) -> pa.ChunkedArray:
     name = str(spec.time)
     _check_complete(table, name, spec)
+    if flat.mixes_zones(table[name]):
+        raise LabelError(
+            f"{spec.file}: column {name!r} holds times with a zone beside others without, which "
+            "may be hours off. Write all with a zone, or all in UTC without."
+        )
     try:
         return table[name].cast(pa.timestamp("us"))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from churnml.flat import mixes_zones
 from churnml.training.encoding import FeatureKind, as_numbers, is_number_text, kind_of
 
 # Fewer rows a value than this, and what is learnt of a category is its few rows by heart.
@@ -91,6 +92,8 @@ def _fault(name: str, column: pa.ChunkedArray) -> str | None:
         and _is_identifier(name, column)
     ):
         return f"identifies: each of {told:,} rows has a number of its own"
+    if mixes_zones(column):
+        return "holds times with a zone beside others without, which may be hours off"
     names = distinct > FEW_VALUES and told < LEAST_ROWS_A_VALUE * distinct
     if names and kind is FeatureKind.CATEGORY and not is_number_text(column):
         return f"names rather than describes: {distinct:,} values in {told:,} rows"
