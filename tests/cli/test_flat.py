@@ -171,6 +171,20 @@ def test_scores_do_not_hang_on_the_file_they_come_in(
     assert score(run, trained, tmp_path / "all.parquet") == together
 
 
+def test_a_table_has_scores_of_its_own(run: Call, trained: Path, tmp_path: Path) -> None:
+    everybody = trained / "var" / "scores" / "left.parquet"
+    run("score", "-C", trained)
+    before = everybody.read_bytes()
+    table = write(tmp_path / "five.q1.csv", rows(5))
+    status, out, err = run("score", "-C", trained, "--table", table, "--json")
+
+    assert status == 0, err
+    path = Path(json.loads(out)["file"])
+    assert path == trained / "var" / "scores" / "left-five.q1.parquet"
+    assert pq.read_table(path).num_rows == 5
+    assert everybody.read_bytes() == before
+
+
 def test_an_unseen_category_scores_as_a_missing_one(
     run: Call, trained: Path, tmp_path: Path
 ) -> None:

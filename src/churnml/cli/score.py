@@ -48,7 +48,12 @@ def score(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where the scores go, .parquet or .csv.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where the scores go, .parquet or .csv; a file of var/scores named after what is "
+            "scored if omitted.",
+        ),
     ] = None,
     project: ProjectFolder = Path(),
     as_json: AsJson = False,
@@ -72,7 +77,7 @@ def score(
             "this cutoff: these scores are better than any that could have been had then. What a "
             "model of that time was worth is measured by `churnml train`."
         )
-    path = _write(found, output or _default(run.project, run.recipe, found))
+    path = _write(found, output or _default(run.project, run.recipe, found, table))
     if as_json:
         console.emit({**_document(found, path, top), "model": chosen.role})
         return
@@ -102,9 +107,12 @@ def _scores(
     return found
 
 
-def _default(project: Project, name: str, found: ScoreList) -> Path:
-    when = f"-{found.cutoff:%Y%m%dT%H%M%S}" if found.cutoff is not None else ""
-    return project.scores / f"{name}{when}.parquet"
+def _default(project: Project, name: str, found: ScoreList, table: Path | None) -> Path:
+    """Name a file after what was scored, so that a few rows never replace everybody's scores."""
+    of = f"-{found.cutoff:%Y%m%dT%H%M%S}" if found.cutoff is not None else ""
+    if table is not None:
+        of = f"-{Path(table.name.removesuffix('.gz')).stem}"
+    return project.scores / f"{name}{of}.parquet"
 
 
 def _write(found: ScoreList, path: Path) -> Path:
