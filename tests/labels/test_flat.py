@@ -107,6 +107,24 @@ def test_a_label_that_is_the_same_everywhere_is_refused() -> None:
         label_column(pa.table({"churn": pa.nulls(2, pa.string())}), spec())
 
 
+def test_numbers_are_no_times() -> None:
+    table = pa.table({"id": ["a", "b"], "t": [20240101, 20240201], "y": [1, 0]})
+    with pytest.raises(LabelError, match=r"'t' holds whole numbers, .* 20240101, 20240201"):
+        label_column(table, spec("y", 1, id="id", time="t", horizon_days=9))
+
+
+def test_revenue_is_finite() -> None:
+    table = pa.table({"y": [1, 0], "arr": [float("inf"), None]})
+    with pytest.raises(LabelError, match=r"'arr', which arr names, is infinite in 1 rows"):
+        label_column(table, spec("y", 1, arr="arr"))
+
+
+def test_another_spelling_of_churn_is_not_taken_for_staying() -> None:
+    table = pa.table({"y": ["Yes", "No", "yes "]})
+    with pytest.raises(LabelError, match="'y' holds 'yes ' beside positive = 'Yes'"):
+        label_column(table, spec("y", "Yes"))
+
+
 def test_times_with_a_zone_beside_others_are_refused() -> None:
     times = ["2024-01-01T10:00:00+02:00", "2024-01-01T10:00:00"]
     table = pa.table({"id": ["a", "b"], "t": times, "y": [1, 0]})

@@ -369,6 +369,20 @@ def test_what_is_no_revenue_or_time_is_refused(flat_bundle: Bundle, name: str) -
         score_flat(flat_bundle, rows, progress=silent)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("revenue", float("inf"), "column 'revenue', which holds ARR, is infinite in 1 of 1 rows"),
+        ("day", 20240101, "column 'day' holds whole numbers, where the model was taught times"),
+    ],
+)
+def test_numbers_that_are_none_or_no_times_are_refused(
+    flat_bundle: Bundle, name: str, value: float, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        score_flat(flat_bundle, pa.table({"seats": [1], name: [value]}), progress=silent)
+
+
 def test_a_bundle_of_a_flat_table_scores_no_history(flat_bundle: Bundle, history: History) -> None:
     with pytest.raises(BundleError, match="trained on a flat table; it cannot score history"):
         score_history(history, flat_bundle, progress=silent)

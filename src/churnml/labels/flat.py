@@ -83,7 +83,19 @@ def _positive(table: pa.Table, spec: ColumnLabel) -> Bools:
             f"{spec.file}: column {spec.column!r} equals positive = {spec.positive!r} in {how} of "
             f"{n_told}, so there is nothing to tell apart. It holds: {_values(column)}."
         )
+    _check_spelling(column, spec)
     return positive
+
+
+def _check_spelling(column: pa.ChunkedArray, spec: ColumnLabel) -> None:
+    """Refuse a value that is the positive one but for its spelling, and would be called a 0."""
+    wanted = str(spec.positive)
+    for value in column.unique().drop_null().to_pylist() if pa.types.is_string(column.type) else ():
+        if value != wanted and value.strip().casefold() == wanted.strip().casefold():
+            raise LabelError(
+                f"{spec.file}: column {spec.column!r} holds {value!r} beside positive = "
+                f"{wanted!r}, and only the latter counts as churn. Write both alike."
+            )
 
 
 def _ids(table: pa.Table, spec: ColumnLabel) -> pa.ChunkedArray:
@@ -103,6 +115,12 @@ def _times(table: pa.Table, spec: ColumnLabel) -> pa.ChunkedArray:
             f"{spec.file}: column {name!r} holds times with a zone beside others without, which "
             "may be hours off. Write all with a zone, or all in UTC without."
         )
+    if pa.types.is_integer(table[name].type):
+        # Taken as microseconds since 1970, all of them would lie within a minute of one another.
+        raise LabelError(
+            f"{spec.file}: column {name!r} holds whole numbers, and not the times it is named for: "
+            f"{_values(table[name])}. Write dates or timestamps such as 2024-01-31."
+        )
     try:
         return table[name].cast(pa.timestamp("us"))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -116,11 +134,17 @@ def _arr(table: pa.Table, spec: ColumnLabel) -> pa.ChunkedArray:
     if spec.arr is None:
         return pa.chunked_array([pa.nulls(table.num_rows, pa.float64())])
     try:
-        return table[spec.arr].cast(pa.float64())
+        arr = table[spec.arr].cast(pa.float64())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise LabelError(
             f"{spec.file}: column {spec.arr!r}, which arr names, is not a number: {error}."
         ) from error
+    if count := pc.sum(pc.is_inf(arr)).as_py():
+        raise LabelError(
+            f"{spec.file}: column {spec.arr!r}, which arr names, is infinite in {count} rows. "
+            "Leave it blank where it is not known."
+        )
+    return arr
 
 
 def _check_complete(table: pa.Table, name: str, spec: ColumnLabel) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -144,7 +145,7 @@ def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreLi
     asked_of = _Rows(
         _accounts(rows, spec.id),
         _values(rows, spec.time, pa.timestamp("us")),
-        _values(rows, spec.arr, pa.float64()),
+        _arr(rows, spec.arr),
     )
     features = rows.select(list(bundle.features))
     scores = _scored(bundle, asked_of, features, None, progress)
@@ -181,10 +182,25 @@ def _accounts(rows: pa.Table, name: str | None) -> list[str]:
     return accounts
 
 
+def _arr(rows: pa.Table, name: str | None) -> list[float | None]:
+    values = _values(rows, name, pa.float64())
+    if endless := sum(value is not None and math.isinf(value) for value in values):
+        raise DataError(
+            f"column {name!r}, which holds ARR, is infinite in {endless} of {rows.num_rows} rows. "
+            "Leave it blank where it is not known."
+        )
+    return values
+
+
 def _values(rows: pa.Table, name: str | None, wanted: pa.DataType) -> list[Any]:
     """Read a column that the label names; nothing where a table to score does not have it."""
     if name is None or name not in rows.column_names:
         return [None] * rows.num_rows
+    if pa.types.is_timestamp(wanted) and pa.types.is_integer(rows[name].type):
+        raise DataError(
+            f"column {name!r} holds whole numbers, where the model was taught times. Write dates "
+            "or timestamps such as 2024-01-31."
+        )
     try:
         return list(rows[name].cast(wanted).to_pylist())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
