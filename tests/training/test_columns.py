@@ -35,6 +35,21 @@ def test_what_describes_is_learnt_from(column: pa.Array, categorical: bool) -> N
     assert not found.left_out
 
 
+def test_a_word_that_makes_a_category_of_numbers_is_told() -> None:
+    months = pa.array([*(str(n % 30) for n in range(300)), "unknown", "-", None])
+    found = Columns.choose(pa.table({"months": months}), ["months"])
+    assert found.categorical == ("months",)
+    assert found.doubted == {
+        "months": "holds 30 numbers, and 'unknown', '-', which is none; leave blank what is not "
+        "known"
+    }
+    assert not Columns.choose(pa.table({"months": months}), ["months"], keep=["months"]).doubted
+    plans = pa.array([*(str(n % 5) for n in range(300)), "flex"])
+    assert not Columns.choose(pa.table({"plan": plans}), ["plan"]).doubted
+    codes = pa.array([f"{n % 30}{'x' * (n % 2)}" for n in range(300)])
+    assert not Columns.choose(pa.table({"code": codes}), ["code"]).doubted
+
+
 @pytest.mark.parametrize(
     ("column", "name", "why"),
     [
@@ -56,6 +71,11 @@ def test_what_describes_is_learnt_from(column: pa.Array, categorical: bool) -> N
             pa.array([n * n * 17 for n in range(N)]),
             "CustomerId",
             "identifies: each of 60 rows has a number of its own",
+        ),
+        (
+            pa.array([*(f" {n}.5" for n in range(N - 1)), "n. v."]),
+            "x",
+            "holds 59 numbers, and 'n. v.', which is none; leave blank what is not known",
         ),
         (
             pa.array(["2024-01-01T10:00Z", "2024-01-01T10:00"] * 30),

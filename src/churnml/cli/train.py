@@ -63,6 +63,8 @@ def train(
             f"column {column!r} is left out: it {why}. Name it under include in [features], with "
             "all others, to learn from it all the same."
         )
+    for column, why in trained.prepared.sheet.get("doubted", {}).items():
+        console.warn(f"column {column!r} is learnt as a category: it {why}.")
     if repeated := trained.prepared.sheet.get("repeated"):
         console.warn(repeated["said"])
     if as_json:

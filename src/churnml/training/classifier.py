@@ -150,6 +150,9 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         columns = Columns.choose(table, table.column_names)
         for name, why in columns.left_out.items():
             warnings.warn(f"column {name!r} is left out: it {why}.", ColumnWarning, stacklevel=2)
+        for name, why in columns.doubted.items():
+            said = f"column {name!r} is learnt as a category: it {why}."
+            warnings.warn(said, ColumnWarning, stacklevel=2)
         signs = self._signs(table, columns)
         if not columns.features:
             table, columns = _blank(table, columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import pyarrow as pa
@@ -16,6 +16,8 @@ from churnml.training.encoding import FeatureKind, as_numbers, is_number_text, k
 # Fewer rows a value than this, and what is learnt of a category is its few rows by heart.
 LEAST_ROWS_A_VALUE = 5
 FEW_VALUES = 20
+MOST_WORDS = 0.1  # of a column's values; where more are words, it is not one of numbers
+_NUMBER = r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"
 _IDENTIFIER = re.compile(  # the last word of a name
     r"((account|client|company|customer|member|order|person|row|subscriber|user)s?)?"
     r"(id|number|key|code)|index"
@@ -34,11 +36,14 @@ class Columns:
         Those among them that are categories; other text holds numbers.
     left_out : mapping of str to str
         The others, and why.
+    doubted : mapping of str to str
+        Categories that were meant as numbers by all appearance, and why.
     """
 
     features: tuple[str, ...]
     categorical: tuple[str, ...]
     left_out: Mapping[str, str]
+    doubted: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @classmethod
     def choose(
@@ -61,6 +66,7 @@ class Columns:
         """
         kinds: dict[str, FeatureKind] = {}
         left_out: dict[str, str] = {}
+        doubted: dict[str, str] = {}
         for name in names:
             fault = None if name in keep else _fault(name, table[name])
             if fault is not None:
@@ -70,10 +76,14 @@ class Columns:
             if kind is FeatureKind.CATEGORY and is_number_text(table[name]):
                 kind = FeatureKind.NUMBER
             kinds[name] = kind or FeatureKind.NUMBER
+            doubt = _words_among_numbers(table[name]) if kind is FeatureKind.CATEGORY else None
+            if doubt is not None and name not in keep:
+                doubted[name] = doubt
         return cls(
             features=tuple(kinds),
             categorical=tuple(n for n, kind in kinds.items() if kind is FeatureKind.CATEGORY),
             left_out=MappingProxyType(left_out),
+            doubted=MappingProxyType(doubted),
         )
 
 
@@ -96,8 +106,21 @@ def _fault(name: str, column: pa.ChunkedArray) -> str | None:
         return "holds times with a zone beside others without, which may be hours off"
     names = distinct > FEW_VALUES and told < LEAST_ROWS_A_VALUE * distinct
     if names and kind is FeatureKind.CATEGORY and not is_number_text(column):
-        return f"names rather than describes: {distinct:,} values in {told:,} rows"
+        rather = f"names rather than describes: {distinct:,} values in {told:,} rows"
+        return _words_among_numbers(column) or rather
     return None
+
+
+def _words_among_numbers(column: pa.ChunkedArray) -> str | None:
+    """Say which words make text of what else are many numbers; nothing where they are not."""
+    values = column.cast(pa.string()).unique().drop_null()
+    number = pc.match_substring_regex(pc.utf8_trim_whitespace(values), _NUMBER)
+    words = values.filter(pc.invert(number)).to_pylist()
+    numbers = len(values) - len(words)
+    if numbers <= FEW_VALUES or not 0 < len(words) <= MOST_WORDS * len(values):
+        return None
+    shown = ", ".join(map(repr, words[:3])) + (", …" if len(words) > 3 else "")
+    return f"holds {numbers:,} numbers, and {shown}, which is none; leave blank what is not known"
 
 
 def _is_identifier(name: str, column: pa.ChunkedArray) -> bool:

@@ -402,6 +402,7 @@ def _flat(project: Project, recipe: Recipe, spec: ColumnLabel) -> Prepared:
         "dropped": dict(labels.dropped),
         "features": list(features),
         "left_out": dict(columns.left_out),
+        "doubted": dict(columns.doubted),
         "repeated": _repeated(taken, spec),
     }
     return Prepared(table, None, MappingProxyType({}), MappingProxyType(sheet), None)
