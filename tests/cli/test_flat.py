@@ -171,6 +171,17 @@ def test_scores_do_not_hang_on_the_file_they_come_in(
     assert score(run, trained, tmp_path / "all.parquet") == together
 
 
+def test_columns_without_any_value_are_told(run: Call, trained: Path, tmp_path: Path) -> None:
+    body = [[*row[:4], "", row[5]] for row in rows(3)]
+    status, out, err = run(
+        "score", "-C", trained, "--table", write(tmp_path / "few.csv", body), "--json"
+    )
+
+    assert status == 0, err
+    assert json.loads(out)["blank"] == ["fee"]
+    assert "warning: no row has a value in 'fee', which training had: taken as unknown" in err
+
+
 def test_a_table_has_scores_of_its_own(run: Call, trained: Path, tmp_path: Path) -> None:
     everybody = trained / "var" / "scores" / "left.parquet"
     run("score", "-C", trained)

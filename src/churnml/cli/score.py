@@ -71,6 +71,11 @@ def score(
         found = _scores(run.project, bundle, as_of, table, run.bar)
     for item in (*found.stale, *found.unseen):
         console.warn(str(item))
+    if found.blank and len(found.scores) > 1:
+        console.warn(
+            f"no row has a value in {', '.join(map(repr, found.blank))}, which training had: taken "
+            "as unknown for all. Was the table exported whole?"
+        )
     if found.in_hindsight:
         console.warn(
             f"the bundle learned what was known by {bundle.manifest.learned_until:%Y-%m-%d}, after "
@@ -229,6 +234,7 @@ def _document(found: ScoreList, path: Path, top: int) -> dict[str, Any]:
         "in_hindsight": found.in_hindsight,
         "not_asked": found.not_asked,
         "stale": [item.document() for item in found.stale],
+        "blank": list(found.blank),
         "unseen": [asdict(item) for item in found.unseen],
         "tiers": _by_tier(found),
         "thin": sum(item.thin is not None for item in found.scores),

@@ -149,7 +149,14 @@ def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreLi
     )
     features = rows.select(list(bundle.features))
     scores = _scored(bundle, asked_of, features, None, progress)
-    return ScoreList(None, bundle, scores, unseen=bundle.model.encoding.unseen(features))
+    blank = [name for name in features.column_names if features[name].null_count == len(scores)]
+    return ScoreList(
+        None,
+        bundle,
+        scores,
+        unseen=bundle.model.encoding.unseen(features),
+        blank=tuple(blank) if scores else (),
+    )
 
 
 def _observed(history: History, cutoff: dt.datetime | None) -> dt.datetime:

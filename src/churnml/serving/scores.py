@@ -97,6 +97,8 @@ class ScoreList:
         Tables that its features read and that had gone quiet before the cutoff.
     unseen : tuple of Unseen
         Values of categories that the bundle never learnt from.
+    blank : tuple of str
+        Features of a flat table that have no value in any of its rows, though in training they had.
     """
 
     cutoff: dt.datetime | None
@@ -105,6 +107,7 @@ class ScoreList:
     not_asked: int = 0
     stale: tuple[Stale, ...] = ()
     unseen: tuple[Unseen, ...] = ()
+    blank: tuple[str, ...] = ()
 
     @property
     def in_hindsight(self) -> bool:
