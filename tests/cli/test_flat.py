@@ -124,6 +124,23 @@ def test_a_column_of_dates_goes_the_whole_way(run: Call, made: Callable[..., Pat
     assert len(model.predict(model.input_example)) == 3
 
 
+def test_a_search_that_is_interrupted_says_how_to_go_on(
+    run: Call, made: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from churnml.training import workflow
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workflow, "tune", interrupt)
+    status, out, err = run("train", "-C", made(rows(600), id="id"), "--trials", 3)
+
+    assert (status, out) == (130, "")
+    assert err.endswith(
+        "interrupted: trials that had ended are kept; the same command goes on with them.\n"
+    )
+
+
 def test_calibration_within_segments_is_told(run: Call, made: Callable[..., Path]) -> None:
     folder = made(rows(600), id="id")
     recipe = folder / "training" / "left.toml"

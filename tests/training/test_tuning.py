@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from churnml.errors import TrainingError
 from churnml.features.table import TrainingTable
 from churnml.splits import split
+from churnml.training import tuning
 from churnml.training.recipes import Recipe
 from churnml.training.shapes import SHAPES
 from churnml.training.tuning import KEPT, Tuned, tune
@@ -73,6 +75,27 @@ def test_a_shape_whose_trial_was_killed_is_tried_again(
     states = [trial.state.name for trial in study.get_trials()]
     assert states[killed.number] == "FAIL"
     assert "RUNNING" not in states
+
+
+def test_a_search_that_is_interrupted_ends_without_noise(
+    table: TrainingTable,
+    rows: np.ndarray,
+    quick: Recipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tuning, "grow", interrupt)
+        patch.setattr(logging.getLogger("optuna"), "propagate", True)
+        with pytest.raises(KeyboardInterrupt):
+            search(table, rows, quick, 2, tmp_path)
+
+    assert caplog.messages == []
+    assert search(table, rows, quick, 2, tmp_path).trials == 2
 
 
 def test_another_question_shares_no_trials(

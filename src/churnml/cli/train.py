@@ -33,6 +33,8 @@ SHOWN = {
     "calibration_intercept": "calibration intercept",
 }
 
+INTERRUPTED = "interrupted: trials that had ended are kept; the same command goes on with them."
+
 
 def train(
     recipe: Annotated[
@@ -51,11 +53,18 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Build the training table, test on the latest cutoffs, fit the final model, write a bundle."""
-    with begun(project, recipe) as run:
-        from churnml.training import workflow
+    try:
+        with begun(project, recipe) as run:
+            from churnml.training import workflow
 
-        told = None if as_json else _foretell
-        trained = workflow.train(run.project, run.recipe, run.bar.share, told=told, trials=trials)
+            told = None if as_json else _foretell
+            trained = workflow.train(
+                run.project, run.recipe, run.bar.share, told=told, trials=trials
+            )
+    except KeyboardInterrupt:
+        if trials:
+            typer.echo(INTERRUPTED, err=True)
+        raise
     for item in trained.prepared.sheet.get("stale", ()):
         console.warn(item["said"])
     for column, why in trained.prepared.sheet.get("left_out", {}).items():

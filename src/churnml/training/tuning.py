@@ -244,7 +244,8 @@ def _open(storage: Path, name: str, seed: int) -> optuna.Study:
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # A trial that fails is raised anyway; optuna would log its traceback besides.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         storage.parent.mkdir(parents=True, exist_ok=True)
         with warnings.catch_warnings():
