@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import datetime as dt
 import tomllib
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from churnml import scaffold
+from churnml import flat, scaffold
 from churnml.actions.tiers import read_tiers
-from churnml.errors import ConfigError
+from churnml.errors import ConfigError, SourceError
+from churnml.labels import ColumnLabel, label_column
+from churnml.training.recipes import read_recipe
 
 CSV = "customerID,tenure,Churn\n007,1,Yes\n008,2,No\n009,3,No\n"
 
@@ -116,6 +120,11 @@ def test_a_table_inside_the_folder_is_read_where_it_is(tmp_path: Path, table: Pa
         ([0.0, 1.0], None, 1),
         ([False, True], None, True),
         (["No", "Yes", None], None, "Yes"),
+        ([Decimal("0.00"), Decimal("1.00")], None, "1.00"),
+        ([Decimal("2.50"), Decimal("0.00")], "2.50", "2.50"),
+        ([0.25, 0.5], "0.5", "0.5"),
+        ([dt.date(2024, 1, 31), dt.date(1970, 1, 1)], "2024-01-31", "2024-01-31"),
+        ([dt.datetime(2024, 1, 31), dt.datetime(1970, 1, 1)], *("2024-01-31 00:00:00",) * 2),
     ],
 )
 def test_the_value_of_those_who_left_is_found_with_its_type(
@@ -128,6 +137,27 @@ def test_the_value_of_those_who_left_is_found_with_its_type(
     positive = label_of(tmp_path, "left_us")["positive"]
     assert positive == found
     assert type(positive) is type(found)
+    spec = read_recipe(tmp_path / "training" / "left_us.toml").label
+    assert isinstance(spec, ColumnLabel)
+    labels = label_column(flat.read(tmp_path / "t.parquet"), spec).table["label"].to_pylist()
+    assert sorted(labels) == [0] * (len(labels) - 1) + [1]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [([[1], [0]], "list<element: int64>"), ([{"a": 1}, {"a": 0}], "struct<a: int64>")],
+)
+def test_what_no_label_or_name_can_be_is_refused_by_name(
+    tmp_path: Path, values: list[object], said: str
+) -> None:
+    path = tmp_path / "t.parquet"
+    parquet.write_table(pa.table({"left": values, "ok": ["Yes", "No"]}), path)
+
+    with pytest.raises(ConfigError, match=f"column 'left' holds {said}; expected text, numbers"):
+        scaffold.from_table(tmp_path / "p", path, label="left")
+    with pytest.raises(SourceError, match=f"column 'left' holds {said}, which cannot be read as"):
+        scaffold.from_table(tmp_path / "p", path, label="ok", identifier="left")
+    assert not (tmp_path / "p").exists()
 
 
 @pytest.mark.parametrize(

@@ -129,9 +129,33 @@ def values(table: pa.Table, name: str, where: Path | str) -> tuple[Any, ...]:
     Raises
     ------
     ConfigError
-        If there is no such column, with the nearest.
+        If there is no such column, with the nearest, or its values cannot be told apart.
     """
-    return tuple(sorted(column(table, name, where).unique().drop_null().to_pylist()))
+    held = column(table, name, where)
+    if not is_plain(held.type):
+        raise ConfigError(f"{where}: {unfit_label(name, held.type)}")
+    return tuple(sorted(held.unique().drop_null().to_pylist()))
+
+
+def is_plain(held: pa.DataType) -> bool:
+    """Tell whether each value of a type is one word, number, truth or date, as a label's is."""
+    import pyarrow.types as kinds
+
+    if kinds.is_dictionary(held):
+        held = held.value_type
+    text = kinds.is_string(held) or kinds.is_large_string(held) or kinds.is_string_view(held)
+    number = kinds.is_integer(held) or kinds.is_float32(held) or kinds.is_float64(held)
+    number = number or kinds.is_decimal(held)  # no half floats: Arrow cannot compare them
+    time = kinds.is_date(held) or kinds.is_timestamp(held)
+    return bool(text or number or time or kinds.is_boolean(held) or kinds.is_null(held))
+
+
+def unfit_label(name: str, held: pa.DataType) -> str:
+    """Say, for the end of an error message, that a column holds what no label can."""
+    return (
+        f"column {name!r} holds {held}; expected text, numbers, booleans or dates in a label. Turn "
+        "it into one of these, or name another column."
+    )
 
 
 def share(table: pa.Table, name: str, value: Any) -> float:
@@ -149,7 +173,7 @@ def _parse(path: Path, text: Collection[str]) -> pa.Table:
         table = parquet.read_table(path)
         for name in set(text) & set(table.column_names):
             at = table.column_names.index(name)
-            table = table.set_column(at, name, table.column(name).cast(pa.string()))
+            table = table.set_column(at, name, _as_text(table.column(name), name, path))
         return table
     kind = kinds[-2] if len(kinds) > 1 and kinds[-1] == ".gz" else "".join(kinds[-1:])
     if kind not in DELIMITERS:
@@ -209,3 +233,15 @@ def _stray(table: pa.Table) -> str:
 
 def _quoted(text: str) -> str:
     return f"'{shown(text)[:_SHOWN]}'"
+
+
+def _as_text(column: pa.ChunkedArray, name: str, path: Path) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    try:
+        return column.cast(pa.string())
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        raise SourceError(
+            f"{path}: column {name!r} holds {column.type}, which cannot be read as text; expected "
+            "a name or a number in each row. Turn it into one of these, or name another column."
+        ) from error

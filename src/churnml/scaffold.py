@@ -154,7 +154,7 @@ def from_table(
     contents[f"training/{recipe}.toml"] = Template(_read(SCAFFOLDS / "table" / RECIPE)).substitute(
         file=toml_string(home.as_posix()),
         label=toml_string(label),
-        positive=toml_string(left) if isinstance(left, str) else json.dumps(left),
+        positive=_toml_value(left),
         identifier="" if identifier is None else f"\nid = {toml_string(identifier)}",
     )
     contents["serving/tiers.toml"] = _tiers(flat.share(rows, label, left))
@@ -177,13 +177,20 @@ def toml_string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _positive(values: tuple[Any, ...], wanted: str | None, where: str) -> bool | int | str:
+def _toml_value(value: Any) -> str:
+    """Write a label's value for a recipe: what is neither a truth nor a whole number, as text."""
+    return json.dumps(value) if isinstance(value, bool | int) else toml_string(str(value))
+
+
+def _positive(values: tuple[Any, ...], wanted: str | None, where: str) -> Any:
     """Which of the label's values stands for those who left."""
     if len(values) < 2:
         held = f"only {values[0]!r}" if values else "no value at all"
         raise ConfigError(f"{where} holds {held}; there is nothing to learn from.")
     by_text = {str(value): value for value in values}
-    plain = [text for text in by_text if text.strip().casefold() in YES]
+    plain = [
+        text for text, value in by_text.items() if value == 1 or text.strip().casefold() in YES
+    ]
     if wanted is not None:
         if wanted not in by_text:
             raise ConfigError(f"{where} has no value {wanted!r}.{nearest(wanted, by_text)}")
@@ -194,9 +201,7 @@ def _positive(values: tuple[Any, ...], wanted: str | None, where: str) -> bool |
             f"Say so, for example with --positive {shlex.quote(next(iter(by_text)))}"
         )
     left = by_text[plain[0] if wanted is None else wanted]
-    if isinstance(left, float) and left.is_integer():
-        return int(left)
-    return left if isinstance(left, bool | int) else str(left)
+    return int(left) if isinstance(left, float) and left.is_integer() else left
 
 
 def _tiers(share: float) -> str:

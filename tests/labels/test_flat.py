@@ -54,6 +54,12 @@ def test_rows_are_numbered_where_nothing_names_the_account() -> None:
     ]
 
 
+def test_a_label_of_lists_is_refused_by_name() -> None:
+    rows = pa.table({"churn": [["Yes"], ["No"]]})
+    with pytest.raises(LabelError, match=r"c\.csv: column 'churn' holds list<.*>; expected text"):
+        label_column(rows, spec())
+
+
 def test_times_are_cutoffs() -> None:
     labels = label_column(TABLE, spec(id="same", time="seen", horizon_days=30))
     assert list(

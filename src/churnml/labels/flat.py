@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from churnml import flat
 from churnml.errors import LabelError, nearest
+from churnml.flat import is_plain, unfit_label
 from churnml.labels.pairs import Bools
 from churnml.labels.specs import ColumnLabel
 from churnml.labels.table import Labels
@@ -68,6 +69,8 @@ def label_column(table: pa.Table, spec: ColumnLabel) -> Labels:
 
 def _positive(table: pa.Table, spec: ColumnLabel) -> Bools:
     column = table[spec.column]
+    if not is_plain(column.type):
+        raise LabelError(f"{spec.file}: {unfit_label(spec.column, column.type)}")
     try:
         holds = pc.equal(column, pa.scalar(spec.positive).cast(column.type))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
