@@ -38,6 +38,14 @@ def test_a_span_has_a_cutoff_after_every_month() -> None:
     assert clock.days[[0, -1]].tolist() == days("2024-01-15", "2024-04-14")
 
 
+@pytest.mark.parametrize("year", [1, 999, 4001, 9999])
+def test_a_span_too_far_from_today_is_refused(year: int) -> None:
+    with pytest.raises(
+        ConfigError, match=rf"start = {year:04}-12-01; expected a day in the years 1000 to 4000"
+    ):
+        Clock.spanning(dt.datetime(year, 12, 1), 1)
+
+
 def test_days_outside_the_span_count_to_its_first_or_last_week() -> None:
     clock = Clock.spanning(dt.datetime(2024, 1, 1), 1)
 

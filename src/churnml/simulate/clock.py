@@ -13,6 +13,7 @@ from churnml.simulate.world import Floats, Ints
 DAY = 86_400_000_000  # microseconds
 NEVER = np.iinfo(np.int64).min  # numpy reads it as NaT
 FAR = 1_000_000  # a day no simulation reaches
+FIRST_YEAR, LAST_YEAR = 1000, 4000  # within which each date has four digits and is before `FAR`
 LAST_START_DAY = 28  # every month has it, so that a month later is always the same day
 
 
@@ -77,8 +78,13 @@ class Clock:
         Raises
         ------
         ConfigError
-            If `start` is not such a midnight.
+            If `start` is not such a midnight, or too far from today.
         """
+        if not FIRST_YEAR <= start.year <= LAST_YEAR:
+            raise ConfigError(
+                f"simulate: start = {start.date().isoformat()}; expected a day in the years "
+                f"{FIRST_YEAR} to {LAST_YEAR}, such as 2024-01-01."
+            )
         midnight = dt.datetime(start.year, start.month, start.day)
         if start.tzinfo is not None or start != midnight or start.day > LAST_START_DAY:
             raise ConfigError(
