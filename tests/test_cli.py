@@ -277,6 +277,37 @@ def test_simulate_says_what_it_wrote(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "s" / "usage.parquet").is_file()
 
 
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("file", "File exists"),
+        ("file/below", "Not a directory"),
+        ("file/far/below", "Not a directory"),
+        ("n" * 300, "File name too long"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_one_message(
+    run: Run, tmp_path: Path, place: str, reason: str
+) -> None:
+    (tmp_path / "file").touch()
+    table = tmp_path / "t.csv"
+    table.write_text("id,left\na,1\nb,0\n", encoding="utf-8")
+    folder = tmp_path / place
+
+    for command in (
+        ("simulate", folder, "--accounts", 2, "--months", 2),
+        ("init", folder),
+        ("init", folder, "--table", table, "--label", "left"),
+    ):
+        status, out, err = run(*command)
+
+        last = err.splitlines()[-1]
+        assert (status, out) == (2, ""), command
+        assert last.startswith(f"error: {tmp_path / place.split('/', maxsplit=1)[0]}"), command
+        if command[0] == "simulate" or place != "file":
+            assert f"cannot be written: {reason}. Name another place" in last, command
+
+
 def prepare(project: Path, mlflow_store: Path) -> None:
     (project / "var").mkdir()
     shutil.copyfile(mlflow_store, project / "var" / "mlflow.db")

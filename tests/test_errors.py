@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
+
+import pytest
 
 from churnml import errors
-from churnml.errors import ChurnMLError, nearest
+from churnml.errors import ChurnMLError, ConfigError, nearest, writing
 
 
 def test_every_error_is_churnmls_own_and_drawn_in_the_tree() -> None:
@@ -14,6 +17,20 @@ def test_every_error_is_churnmls_own_and_drawn_in_the_tree() -> None:
     assert len(own) == 8
     assert all(issubclass(c, ChurnMLError) for c in own)
     assert all(f" {c.__name__} " in (errors.__doc__ or "") for c in own if c is not ChurnMLError)
+
+
+def test_what_cannot_be_written_is_named_with_the_reason(tmp_path: Path) -> None:
+    (file := tmp_path / "file").touch()
+    with (
+        pytest.raises(ConfigError, match=rf"{file}/x: cannot be written: Not a directory\. Name"),
+        writing(tmp_path),
+    ):
+        (file / "x").mkdir()
+    with (
+        pytest.raises(ConfigError, match=rf"{tmp_path}: cannot be written: it is full\. Name"),
+        writing(tmp_path),
+    ):
+        raise OSError("it is full")
 
 
 def test_the_nearest_name_is_meant() -> None:

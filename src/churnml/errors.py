@@ -15,7 +15,9 @@ Every message says what was found, where, what was expected and what to do::
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class ChurnMLError(Exception):
@@ -51,6 +53,29 @@ class TrainingError(ChurnMLError, ValueError):
 
 class BundleError(ChurnMLError):
     """A bundle is damaged, or does not fit the rows it is asked to score."""
+
+
+@contextmanager
+def writing(where: Path) -> Iterator[None]:
+    """Turn what the file system refuses while something is written into an error of ours.
+
+    Parameters
+    ----------
+    where : Path
+        What is written, named where the system names no file.
+
+    Raises
+    ------
+    ConfigError
+        In place of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{error.filename or where}: cannot be written: {error.strerror or error}. Name "
+            "another place, or grant access and free space there."
+        ) from error
 
 
 def nearest(wanted: str, allowed: Iterable[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import churnml
 from churnml import flat
-from churnml.errors import ConfigError, nearest
+from churnml.errors import ConfigError, nearest, writing
 
 PACKAGE = Path(churnml.__file__).parent
 SCAFFOLDS = PACKAGE / "_scaffold"
@@ -81,7 +81,7 @@ def from_history(folder: Path) -> Scaffold:
     Raises
     ------
     ConfigError
-        If the folder holds anything that is not churnml's to build on.
+        If the folder holds anything that is not churnml's to build on, or cannot be written.
     """
     source = template()
     copied = [
@@ -92,10 +92,12 @@ def from_history(folder: Path) -> Scaffold:
     copied += [Path("data/sources.toml"), Path("data/text.toml")]
     contents = {str(path): (source / path).read_text(encoding="utf-8") for path in copied}
     contents |= _texts("history", name=toml_string(_name(folder)), title=_name(folder))
-    notes = _settle(folder, contents)
+    with writing(folder):
+        notes = _settle(folder, contents)
+        written = _write(folder, contents)
     return Scaffold(
         folder=folder,
-        written=_write(folder, contents),
+        written=written,
         notes=notes,
         next=(
             f"cd {shlex.quote(str(folder))}",
@@ -134,7 +136,7 @@ def from_table(
     ------
     ConfigError
         If a column is not in the table, the value for those who left is not plain, or the folder
-        holds anything that is not churnml's to build on.
+        holds anything that is not churnml's to build on or cannot be written.
     SourceError
         If the table cannot be read.
     """
@@ -158,12 +160,13 @@ def from_table(
         identifier="" if identifier is None else f"\nid = {toml_string(identifier)}",
     )
     contents["serving/tiers.toml"] = _tiers(flat.share(rows, label, left))
-    notes = _settle(folder, contents, table=table)
-    written = _write(folder, contents)
-    if not inside:
-        (folder / home).parent.mkdir(exist_ok=True)
-        shutil.copyfile(table, folder / home)
-        written = (*written, folder / home)
+    with writing(folder):
+        notes = _settle(folder, contents, table=table)
+        written = _write(folder, contents)
+        if not inside:
+            (folder / home).parent.mkdir(exist_ok=True)
+            shutil.copyfile(table, folder / home)
+            written = (*written, folder / home)
     return Scaffold(
         folder=folder,
         written=written,
@@ -268,7 +271,7 @@ def _settle(folder: Path, contents: dict[str, str], table: Path | None = None) -
     for name in kept:
         del contents[name]
     notes = [f"{name} is there already and was left as it is." for name in kept]
-    if ".gitignore" in kept and "var/" not in _read(folder / ".gitignore").split():
+    if ".gitignore" in kept and b"var/" not in (folder / ".gitignore").read_bytes().split():
         notes.append("Add var/ to your .gitignore: everything in it is generated.")
     return tuple(notes)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from churnml.errors import ConfigError
+from churnml.errors import ConfigError, writing
 from churnml.history.tables import NOTES, READINGS, STANDARD
 from churnml.simulate.bills import invoice_rows
 from churnml.simulate.clock import DAY, Clock
@@ -116,15 +116,17 @@ def simulate(
     Raises
     ------
     ConfigError
-        If an argument is out of bounds, or a file is in the way that no simulation wrote.
+        If an argument is out of bounds, a file is in the way that no simulation wrote, or the
+        folder cannot be written.
     """
     _check(accounts, months, seed)
+    folder = Path(folder)
     world = World() if world is None else world
     begin = months_before(END, months) if start is None else start
     clock = Clock.spanning(begin, months)
     outages = outage_weeks(world, clock, np.random.default_rng(np.random.SeedSequence(seed)))
     churned = {"voluntary": 0, "involuntary": 0}
-    with TableWriter(Path(folder), (*TABLES, HAZARD)) as writer:
+    with writing(folder), TableWriter(folder, (*TABLES, HAZARD)) as writer:
         for batch in range(-(-accounts // BATCH)):
             keep = min(accounts - batch * BATCH, BATCH)
             tables = simulate_batch(world, clock, outages, batch, keep, seed)
@@ -135,7 +137,7 @@ def simulate(
             if progress is not None:
                 progress(batch * BATCH + keep, accounts)
     return Simulation(
-        folder=Path(folder),
+        folder=folder,
         accounts=accounts,
         months=months,
         seed=seed,
