@@ -242,6 +242,31 @@ def test_what_cannot_be_read_is_refused(left: np.ndarray) -> None:
         quick().fit(pd.DataFrame({"a": [[1], {2: 3}] * (N // 2)}), left)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            pa.table({"a": [[1], [2]]}),
+            r"X has no column of numbers, .*: 'a' holds list<item: int64>",
+        ),
+        (pd.DataFrame(index=[0, 1]), "X has 0 features; a minimum of 1 is required"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::churnml.training.classifier.ColumnWarning")
+def test_a_table_without_a_column_to_read_is_refused(given: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        quick().fit(given, [0, 1])
+
+
+def test_ranges_and_batches_are_read_alike() -> None:
+    cut = pd.cut(np.arange(N) % 9, [-1, 3, 6, 9])
+    label = np.arange(N) % 9 > 6
+    model = quick().fit(pd.DataFrame({"x": cut}), label)
+    batch = pa.record_batch({"x": cut.astype(str)})
+    assert model.columns_.categorical == ("x",)
+    np.testing.assert_array_equal(model.predict(batch), label)
+
+
 def test_mixed_values_are_text() -> None:
     generator = np.random.default_rng(4)
     mixed = pd.DataFrame(

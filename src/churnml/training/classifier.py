@@ -20,6 +20,7 @@ from churnml.errors import TrainingError
 from churnml.training.columns import Columns
 from churnml.training.encoding import FeatureKind, kind_of
 from churnml.training.estimator import FittedModel, Scores, learn
+from churnml.training.frames import from_array, from_pandas
 from churnml.training.recipes import CalibrationSpec, ModelSpec
 from churnml.training.shapes import SHAPES
 
@@ -282,17 +283,17 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if hasattr(X, "__arrow_c_stream__") and not hasattr(X, "iloc"):
             X = pa.table(X).to_pandas(types_mapper=_arrow_type)  # noqa: N806
         if hasattr(X, "columns") and hasattr(X, "dtypes"):
-            _refuse_twins(X)
+            table = from_pandas(X)
             validate_data(self, X, y, reset=reset, skip_check_array=True)
-            if len(X) == 0:
-                raise ValueError("X has 0 samples (no rows); a minimum of 1 is required.")
-            return _from_pandas(X)
+            for count, what in ((table.num_columns, "features"), (len(X), "samples")):
+                if count == 0:
+                    raise ValueError(f"X has 0 {what}; a minimum of 1 is required.")
+            return table
         array = check_array(X, dtype=None, ensure_all_finite=False, estimator=self, input_name="X")
         if array.dtype.kind in "fiub":
             array = check_array(array, ensure_all_finite="allow-nan", estimator=self)
         validate_data(self, array, y, reset=reset, skip_check_array=True)
-        columns = [_plain_column(array[:, place]) for place in range(array.shape[1])]
-        return pa.table(dict(zip(self._names(array.shape[1]), columns, strict=True)))
+        return from_array(array, self._names(array.shape[1]))
 
     def _names(self, n_features: int) -> list[str]:
         names = getattr(self, "feature_names_in_", None)
@@ -353,7 +354,14 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 def _blank(table: pa.Table, columns: Columns) -> tuple[pa.Table, Columns]:
     """Give a model a column without values: everyone then gets the share of those who left."""
-    name, held = table.column_names[0], table.schema.field(0).type
+    readable = [x for x in table.schema if kind_of(x.type) or pa.types.is_null(x.type)]
+    if not readable:
+        faults = "; ".join(f"{name!r} {why}" for name, why in columns.left_out.items())
+        raise TrainingError(
+            f"X has no column of numbers, booleans, text or dates, so that there is nothing to "
+            f"learn from: {faults}."
+        )
+    name, held = readable[0].name, readable[0].type
     text = (name,) if kind_of(held) is FeatureKind.CATEGORY else ()
     nothing = pa.table({name: pa.nulls(table.num_rows, held)})
     return nothing, Columns((name,), text, columns.left_out)
@@ -378,36 +386,3 @@ def _arrow_type(held: pa.DataType) -> Any:
     import pandas as pd
 
     return pd.ArrowDtype(held)
-
-
-def _refuse_twins(frame: Any) -> None:
-    names = list(map(str, frame.columns))
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise TrainingError(f"columns appear twice: {', '.join(twice)}. Rename one.")
-
-
-def _from_pandas(frame: Any) -> pa.Table:
-    return pa.table(
-        {
-            str(name): _plain_column(frame.iloc[:, place], str(name))
-            for place, name in enumerate(frame.columns)
-        }
-    )
-
-
-def _plain_column(values: Any, name: str = "") -> pa.ChunkedArray:
-    """Read a column as Arrow, its strings plain; of mixed values, text."""
-    try:
-        column = pa.chunked_array([pa.array(values, from_pandas=True)])
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-        if any(not isinstance(v, str | int | float | bool | np.generic | None) for v in values):
-            raise TrainingError(
-                f"column {name!r} holds values that are neither numbers, text nor dates: {error}."
-            ) from error
-        texts = [None if v is None or v != v else str(v) for v in values]  # noqa: PLR0124 - nan
-        column = pa.chunked_array([pa.array(texts, pa.string())])
-    held = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if pa.types.is_large_string(held) or pa.types.is_string_view(held):
-        return column.cast(held).cast(pa.string())
-    return column.cast(held)
