@@ -198,10 +198,50 @@ def test_directions_bind(rows: pd.DataFrame, left: np.ndarray) -> None:
     assert (np.diff(bound.decision_function(steps)) >= 0).all()
     with pytest.raises(ValueError, match="monotone names 'tenur', which is no column of X"):
         quick(monotone={"tenur": 1}).fit(kept, left)
+    with pytest.raises(TypeError, match=r"monotone is \['tenure'\]; expected a mapping of columns"):
+        quick(monotone=["tenure"]).fit(kept, left)
     with pytest.raises(ValueError, match="monotone gives 'tenure' 2; expected 1, -1 or 0"):
         quick(monotone={"tenure": 2}).fit(kept, left)
     with pytest.raises(ValueError, match="'contract', a category, whose values have no order"):
         quick(monotone={"contract": 1}).fit(rows[["tenure", "contract"]], left)
+
+
+def test_numbers_of_numpy_are_numbers(rows: pd.DataFrame, left: np.ndarray) -> None:
+    kept = rows[["tenure", "charges"]]
+    plain = quick(monotone={"tenure": 1}).fit(kept, left)
+    drawn = quick(
+        shapes=np.array(["small"]),
+        folds=np.int64(2),
+        max_rounds=np.int32(20),
+        max_bin=np.uint16(255),
+        monotone={"tenure": np.int8(1)},
+        calibration=np.str_("auto"),
+        random_state=np.int64(0),
+        n_jobs=np.int64(-1),
+    ).fit(kept, left)
+    np.testing.assert_array_equal(drawn.predict_proba(kept), plain.predict_proba(kept))
+    numbered = quick(monotone={0: 1}).fit(pd.DataFrame({0: kept["tenure"]}), left)
+    assert numbered.columns_.features == ("0",)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"folds": 1}, "folds is 1; it should be greater than or equal to 2."),
+        ({"folds": np.float64(2.5)}, r"folds is np.float64\(2.5\); it should be a valid integer."),
+        ({"max_rounds": np.True_}, r"max_rounds is np.True_; it should be a valid integer\."),
+        ({"shapes": "small"}, "shapes is 'small'; it should be a valid tuple."),
+        ({"shapes": ("smal",)}, r"shapes is \('smal',\); no shape 'smal'.* mean 'small'\?"),
+        ({"random_state": -1}, "random_state is -1; it should be greater than or equal to 0."),
+        ({"n_jobs": "all"}, "n_jobs is 'all'; it should be a valid integer."),
+        ({"calibration": "plat"}, "calibration is 'plat'; it should be 'auto', 'platt',"),
+    ],
+)
+def test_a_parameter_out_of_bounds_is_called_by_its_name(
+    rows: pd.DataFrame, left: np.ndarray, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{message}"):
+        quick(**given).fit(rows[["tenure"]], left)
 
 
 @pytest.mark.parametrize(

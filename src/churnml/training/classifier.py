@@ -21,6 +21,7 @@ from churnml.training.columns import Columns
 from churnml.training.encoding import FeatureKind, kind_of
 from churnml.training.estimator import FittedModel, Scores, learn
 from churnml.training.frames import from_array, from_pandas
+from churnml.training.parameters import checked
 from churnml.training.recipes import CalibrationSpec, ModelSpec
 from churnml.training.shapes import SHAPES
 
@@ -142,9 +143,11 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If there are not two outcomes, too few rows of either, or a column cannot be read; a
-            `TrainingError` where the rows, not the call, are at fault.
+            If a parameter is out of bounds, there are not two outcomes or too few rows of either,
+            or a column cannot be read; a `TrainingError` where the rows, not the call, are at
+            fault.
         """
+        model, calibration = self._specs()
         table = self._table(X, y=y, reset=True)
         label = self._label(y, table.num_rows)
         accounts = _accounts(groups, table.num_rows)
@@ -164,8 +167,8 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             features=columns.features,
             categorical=columns.categorical,
             monotone=signs,
-            spec=self._spec(),
-            calibration=CalibrationSpec.model_validate({"method": self.calibration}),
+            spec=model,
+            calibration=calibration,
         )
         self.columns_ = columns
         self.left_out_ = columns.left_out
@@ -316,7 +319,10 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return codes.astype(np.float64)
 
     def _signs(self, table: pa.Table, columns: Columns) -> Mapping[str, int]:
-        signs = dict(self.monotone or {})
+        given: Any = {} if self.monotone is None else self.monotone
+        if not isinstance(given, Mapping):
+            raise TypeError(f"monotone is {given!r}; expected a mapping of columns to 1, -1 or 0.")
+        signs = {str(name): sign for name, sign in given.items()}
         unknown = sorted(set(signs) - set(table.column_names))
         if unknown:
             raise ValueError(
@@ -331,25 +337,26 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     f"monotone names {name!r}, a category, whose values have no order. Leave it "
                     "out, or turn the column into numbers."
                 )
-        return MappingProxyType(signs)
+        return MappingProxyType({name: int(sign) for name, sign in signs.items()})
 
-    def _spec(self) -> ModelSpec:
-        state = self.random_state
-        seed = 0 if state is None else state
-        if not isinstance(seed, int | np.integer):
-            seed = check_random_state(state).randint(2**31 - 1)
-        threads = 1 if self.n_jobs is None else max(self.n_jobs, 0)
-        return ModelSpec(
-            shapes=tuple(self.shapes),
-            most_shapes=self.most_shapes,
-            folds=self.folds,
-            max_rounds=self.max_rounds,
-            early_stopping_rounds=self.early_stopping_rounds,
-            max_bin=self.max_bin,
-            monotone=self.monotone is not None,
-            seed=int(seed),
-            num_threads=threads,
-        )
+    def _specs(self) -> tuple[ModelSpec, CalibrationSpec]:
+        state, threads = self.random_state, self.n_jobs
+        if state is not None and not isinstance(state, int | np.integer):
+            state = check_random_state(state).randint(2**31 - 1)
+        if isinstance(threads, int | np.integer):
+            threads = max(threads, 0)
+        given = {
+            "shapes": self.shapes,
+            "most_shapes": self.most_shapes,
+            "folds": self.folds,
+            "max_rounds": self.max_rounds,
+            "early_stopping_rounds": self.early_stopping_rounds,
+            "max_bin": self.max_bin,
+            "seed": 0 if state is None else state,
+            "num_threads": 1 if threads is None else threads,
+        }
+        model = checked(ModelSpec, given | {"monotone": self.monotone is not None})
+        return model, checked(CalibrationSpec, {"method": self.calibration})
 
 
 def _blank(table: pa.Table, columns: Columns) -> tuple[pa.Table, Columns]:
