@@ -165,7 +165,6 @@ def share(table: pa.Table, name: str, value: Any) -> float:
 
 
 def _parse(path: Path, text: Collection[str]) -> pa.Table:
-    import pyarrow as pa
     from pyarrow import parquet
 
     kinds = [suffix.lower() for suffix in path.suffixes]
