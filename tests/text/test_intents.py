@@ -101,7 +101,7 @@ def test_thresholds_decide_and_of_two_stances_the_likelier_is_taken() -> None:
 
 def test_nothing_is_found_in_nothing() -> None:
     assert INTENTS.find([], []) == []
-    assert signs([]).shape == (0, 2)
+    assert signs([]).shape == (0, 3)
 
 
 @settings(deadline=None)

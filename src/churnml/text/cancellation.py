@@ -123,6 +123,7 @@ class Stance(Enum):
 
     REQUEST = "request"
     QUESTION = "question"
+    DENIAL = "denial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class Cancellation:
     Parameters
     ----------
     stance : Stance
-        Whether it is asked for or asked about.
+        Whether it is asked for, asked about, or denied or taken back.
     start, end : int
         Where the words that show it begin and end, offsets into the message.
     """
@@ -143,7 +144,7 @@ class Cancellation:
 
 
 def find_cancellation(prose: Prose) -> Cancellation | None:
-    """Find whether a message asks for, or asks about, the end of a subscription.
+    """Find whether a message asks for, asks about, or denies the end of a subscription.
 
     Parameters
     ----------
@@ -153,12 +154,13 @@ def find_cancellation(prose: Prose) -> Cancellation | None:
     Returns
     -------
     Cancellation or None
-        The first request; where there is none, the first question; None where there is neither.
+        The first request, or what takes it back; where there is none, the first question; where
+        there is none of these, the first denial; else None.
     """
     phrases = [phrase for phrase in _PHRASES if prose.may_hold(phrase.words, phrase.others)]
     if not phrases:
         return None
-    question = None
+    question = denial = None
     before = ""
     for start, end in prose.sentences:
         sentence = _Sentence(prose.plain[start:end], before, prose.plain)
@@ -166,9 +168,17 @@ def find_cancellation(prose: Prose) -> Cancellation | None:
         for stance, first, last in sentence.stances(phrases):
             found = Cancellation(stance, start + first, start + last)
             if stance is Stance.REQUEST:
-                return None if _TAKEN_BACK.search(prose.plain) else found
-            question = question or found
-    return question
+                return _taken_back(prose) or found
+            if stance is Stance.QUESTION:
+                question = question or found
+            else:
+                denial = denial or found
+    return question or denial or _taken_back(prose)
+
+
+def _taken_back(prose: Prose) -> Cancellation | None:
+    match = _TAKEN_BACK.search(prose.plain)
+    return None if match is None else Cancellation(Stance.DENIAL, *match.span())
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +235,7 @@ def _judge(sentence: _Sentence, match: re.Match[str], *, own: bool) -> Stance | 
     if clauses.unable(before):
         return Stance.QUESTION
     if clauses.denied(before):
-        return None
+        return Stance.DENIAL
     asked = clauses.asked(before) and not clauses.exercised(before)
     if asked or (clauses.pondered(before) and not clauses.settled(before)):
         return Stance.QUESTION

@@ -62,11 +62,11 @@ NAMES = (CANCELLATION, *(intent.value for intent in Intent))
 # more than the other.
 LEAST: Mapping[str, float] = MappingProxyType(
     {
-        CANCELLATION: 0.8,
+        CANCELLATION: 1.0,
         Intent.LEGAL_THREAT: -2.0,
         Intent.REFUND: -0.25,
-        Intent.ESCALATION: -0.75,
-        Intent.RENEWAL_QUESTION: -0.25,
+        Intent.ESCALATION: -1.0,
+        Intent.RENEWAL_QUESTION: -0.5,
         Intent.EXPANSION_INTEREST: -0.75,
     }
 )
@@ -115,7 +115,7 @@ class Intents:
     def _shown_by(
         self, text: Wording, intent: Intent, ruled: Cancellation | None
     ) -> tuple[int, int]:
-        if ruled is not None and _STANCES[ruled.stance] is intent:
+        if ruled is not None and _STANCES.get(ruled.stance) is intent:
             return ruled.start, ruled.end
         return self.model.shown_by(text, intent.value)
 
@@ -129,7 +129,7 @@ def load_intents(path: Path) -> PhraseModel:
         If it is missing, damaged, or tells of something else.
     """
     model = PhraseModel.load(path)
-    if model.names != NAMES or model.of_signs.shape[0] != len(_STANCES):
+    if model.names != NAMES or model.of_signs.shape[0] != len(Stance):
         raise BundleError(
             f"{path}: tells of {', '.join(model.names)}; expected a model of intents, as "
             "`churnml text adapt --of intents` makes one."
@@ -153,6 +153,6 @@ def chosen(log_odds: Floats) -> list[Intent]:
 
 
 def signs(ruled: Sequence[Cancellation | None]) -> Floats:
-    """What the rules of cancellation say of messages (n, 2): whether each stance is there."""
-    found = [[item is not None and item.stance is stance for stance in _STANCES] for item in ruled]
-    return np.array(found, dtype=np.float64).reshape(len(ruled), len(_STANCES))
+    """What the rules of cancellation say of messages (n, 3): whether each stance is there."""
+    found = [[item is not None and item.stance is stance for stance in Stance] for item in ruled]
+    return np.array(found, dtype=np.float64).reshape(len(ruled), len(Stance))

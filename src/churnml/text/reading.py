@@ -106,7 +106,7 @@ def _place(span: Span) -> dict[str, Any]:
 
 # Raised whenever rules read any message otherwise than before: readings of two versions must not
 # be counted together.
-RULES = 2
+RULES = 3
 
 
 class Reader:
