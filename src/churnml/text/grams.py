@@ -29,7 +29,7 @@ SIZES = (2, 3, 4, 5, 6)  # of characters
 WORDS = (1, 2, 3)
 _STEP, _SPREAD = np.uint64(1_099_511_628_211), np.uint64(0x9E3779B97F4A7C15)
 _LINK, _HANDLE = re.compile(r"https?://\S+|www\.\S+"), re.compile(r"@\w+")
-_NUMBER, _RUN, _BLANK = re.compile(r"\d+"), re.compile(r"(.)\1{2,}"), re.compile(r"\s+")
+_NUMBER, _THIRD = re.compile(r"\d+"), re.compile(r"(.)(?=\1\1)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,8 +60,8 @@ def plain(text: str) -> str:
         text = _LINK.sub(" ~u ", text)
     if "@" in text:
         text = _HANDLE.sub(" ~h ", text)
-    text = _RUN.sub(r"\1\1", _NUMBER.sub("0", text.lower().replace("’", "'")))  # noqa: RUF001
-    return _BLANK.sub(" ", text).strip()
+    text = " ".join(text.lower().replace("’", "'").split())  # noqa: RUF001
+    return _THIRD.sub("", _NUMBER.sub("0", text))
 
 
 def grams(texts: Sequence[str], bits: int) -> Grams:
