@@ -17,6 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,41 @@ class Grams:
     n_rows: int
     n_columns: int
 
+    def among(self, n_columns: int) -> Grams:
+        """The same, hashed into fewer columns: so many neighbours fall into one."""
+        if n_columns == self.n_columns:
+            return self
+        column = self.column >> (self.n_columns // n_columns).bit_length() - 1
+        first = _firsts(self.row * n_columns + column)
+        return Grams(
+            row=self.row[first],
+            column=column[first],
+            count=np.add.reduceat(self.count, first) if first.size else self.count,
+            n_rows=self.n_rows,
+            n_columns=n_columns,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Letters:
+    """Character n-grams of messages, found once for all models that read them.
+
+    Parameters
+    ----------
+    found : Grams
+        Of texts, each once, in as many columns as any of the models has or more.
+    place : ndarray of int (n,)
+        Which of those texts each message is.
+    """
+
+    found: Grams
+    place: Ints
+
+    def weigh(self, rare: Floats, weights: Floats) -> Floats:
+        """Sum the weights of each message's n-grams (n, n_weights), by their rarity."""
+        found = self.found.among(rare.size)
+        return np.asarray((sparse_matrix(found, rare) @ weights)[self.place])
+
 
 def plain(text: str) -> str:
     """Write a message in the few characters that tell its tone: no links, names or numbers."""
@@ -60,8 +96,12 @@ def plain(text: str) -> str:
         text = _LINK.sub(" ~u ", text)
     if "@" in text:
         text = _HANDLE.sub(" ~h ", text)
-    text = " ".join(text.lower().replace("’", "'").split())  # noqa: RUF001
-    return _THIRD.sub("", _NUMBER.sub("0", text))
+    return _small(text.lower().replace("’", "'"))  # noqa: RUF001
+
+
+@lru_cache(maxsize=1 << 10)  # a batch is asked for as it was written, and as rules read it
+def _small(text: str) -> str:
+    return _THIRD.sub("", _NUMBER.sub("0", " ".join(text.split())))
 
 
 def grams(texts: Sequence[str], bits: int) -> Grams:
@@ -74,7 +114,30 @@ def grams(texts: Sequence[str], bits: int) -> Grams:
     bits : int
         There are ``2 ** bits`` columns.
     """
-    encoded = [f" {plain(text)} ".encode() for text in texts]
+    return _grams([plain(text) for text in texts], bits)
+
+
+def letters(*groups: Sequence[str], bits: int) -> list[Letters]:
+    """Hash the character n-grams of groups of messages, of those that are written alike once.
+
+    Parameters
+    ----------
+    *groups : sequence of str
+        Messages.
+    bits : int
+        ``2 ** bits`` columns are the most that a model has.
+    """
+    written = [[plain(text) for text in group] for group in groups]
+    places = {text: place for place, text in enumerate(dict.fromkeys(chain(*written)))}
+    found = _grams(list(places), bits)
+    return [
+        Letters(found, np.array([places[text] for text in group], dtype=np.int64))
+        for group in written
+    ]
+
+
+def _grams(texts: list[str], bits: int) -> Grams:
+    encoded = [f" {text} ".encode() for text in texts]
     lengths = np.array([len(item) for item in encoded], dtype=np.int64)
     buffer = np.frombuffer(b"".join(encoded), np.uint8).astype(np.uint64)
     return _hashed(buffer, lengths, SIZES, bits)
@@ -126,7 +189,8 @@ def rarity(found: Grams) -> Floats:
 
 def weighed(found: Grams, rare: Floats) -> Floats:
     """Weigh n-grams by rarity, damped by how often they occur; a message's squares sum to 1."""
-    values = (1 + np.log(found.count)) * rare[found.column]
+    values, repeated = rare[found.column], np.flatnonzero(found.count > 1)
+    values[repeated] *= 1 + np.log(found.count[repeated])
     norm = np.sqrt(np.bincount(found.row, values**2, minlength=found.n_rows))
     return np.asarray(values / np.where(norm > 0, norm, 1.0)[found.row])
 
@@ -149,15 +213,19 @@ def _hashed(
     buffer: npt.NDArray[np.uint64], lengths: Ints, sizes: tuple[int, ...], bits: int
 ) -> Grams:
     """Hash runs of some sizes of a buffer, in which messages of some lengths follow each other."""
-    of = np.repeat(np.arange(lengths.size, dtype=np.int64), lengths)
+    key = np.uint32 if lengths.size << bits <= 1 << 32 else np.int64  # small ones sort faster
+    of = np.repeat((np.arange(lengths.size, dtype=np.int64) << bits).astype(key), lengths)
     keys, rolled = [], np.zeros(buffer.size, dtype=np.uint64)
     for size in range(1, max(sizes) + 1):
         left = max(buffer.size - size + 1, 0)
         rolled = rolled[:left] * _STEP + buffer[size - 1 :] + np.uint64(1)
         if size in sizes:
             whole = of[:left] == of[size - 1 :]
-            keys.append((of[:left][whole] << bits) | _spread(rolled[whole], bits))
-    found, count = np.unique(np.concatenate(keys), return_counts=True)
+            keys.append((of[:left] | _spread(rolled, bits).astype(key))[whole])
+    found = np.sort(np.concatenate(keys))
+    first = _firsts(found)
+    count = np.diff(first, append=found.size)
+    found = found[first].astype(np.int64)
     return Grams(
         row=found >> bits,
         column=found & ((1 << bits) - 1),
@@ -165,6 +233,13 @@ def _hashed(
         n_rows=lengths.size,
         n_columns=1 << bits,
     )
+
+
+def _firsts(found: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.intp]:
+    """Where values that stand in order begin to be others."""
+    other = np.ones(found.size, dtype=np.bool_)
+    np.not_equal(found[1:], found[:-1], out=other[1:])
+    return np.flatnonzero(other)
 
 
 def _spread(rolled: npt.NDArray[np.uint64], bits: int) -> Ints:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from churnml.errors import BundleError
 from churnml.text.cancellation import Cancellation, Stance, find_cancellation
+from churnml.text.grams import Letters
 from churnml.text.phrases import PhraseModel
 from churnml.text.prose import Prose, Span
 from churnml.text.wording import Wording
@@ -85,7 +86,7 @@ class Intents:
         self.model = PhraseModel.shipped(SHIPPED) if model is None else model
 
     def find(
-        self, prose: Sequence[Prose], texts: Sequence[Wording]
+        self, prose: Sequence[Prose], texts: Sequence[Wording], written: Letters | None = None
     ) -> list[tuple[IntentFinding, ...]]:
         """Find what messages want.
 
@@ -95,6 +96,8 @@ class Intents:
             What people wrote.
         texts : sequence of Wording
             The same, word by word.
+        written : Letters, optional
+            Of these, where other models read them too; found here if omitted.
 
         Returns
         -------
@@ -103,7 +106,7 @@ class Intents:
             cancellation is not also said to ask about one.
         """
         ruled = [find_cancellation(item) for item in prose]
-        log_odds = self.model.log_odds(texts, signs(ruled))
+        log_odds = self.model.log_odds(texts, signs(ruled), written)
         return [
             tuple(
                 IntentFinding(intent, item.span(*self._shown_by(text, intent, rule)))

@@ -26,7 +26,16 @@ import numpy as np
 import numpy.typing as npt
 
 from churnml.errors import BundleError
-from churnml.text.grams import WORDS, columns, grams, phrases, rarity, sparse_matrix
+from churnml.text.grams import (
+    WORDS,
+    Letters,
+    columns,
+    grams,
+    letters,
+    phrases,
+    rarity,
+    sparse_matrix,
+)
 from churnml.text.packing import Packed, Parts, read_parts
 from churnml.text.wording import BREAK, Wording
 
@@ -69,7 +78,9 @@ class PhraseModel(Packed):
     intercept: Floats
     about: dict[str, Any]
 
-    def log_odds(self, texts: Sequence[Wording], signs: Floats) -> Floats:
+    def log_odds(
+        self, texts: Sequence[Wording], signs: Floats, written: Letters | None = None
+    ) -> Floats:
         """Log-odds of each name.
 
         Parameters
@@ -78,6 +89,8 @@ class PhraseModel(Packed):
             Messages.
         signs : ndarray (n, n_signs)
             What else is known of them.
+        written : Letters, optional
+            Of them, where other models read them too; found here if omitted.
 
         Returns
         -------
@@ -87,9 +100,10 @@ class PhraseModel(Packed):
         if not texts:
             return np.asarray(out)
         words = phrases([text.words for text in texts], BITS)
-        letters = grams([text.letters for text in texts], BITS)
+        if written is None:
+            (written,) = letters([text.letters for text in texts], bits=BITS)
         out += sparse_matrix(words, self.rare_words) @ self.of_words
-        out += sparse_matrix(letters, self.rare_letters) @ self.of_letters
+        out += written.weigh(self.rare_letters, self.of_letters)
         return np.asarray(out)
 
     def shown_by(self, text: Wording, name: str) -> tuple[int, int]:
@@ -201,9 +215,9 @@ class PhraseModel(Packed):
         from sklearn.linear_model import LogisticRegression
 
         words = phrases([text.words for text in texts], BITS)
-        letters = grams([text.letters for text in texts], BITS)
-        rare_words, rare_letters = rarity(words), rarity(letters)
-        parts = [sparse_matrix(words, rare_words), sparse_matrix(letters, rare_letters)]
+        written = grams([text.letters for text in texts], BITS)
+        rare_words, rare_letters = rarity(words), rarity(written)
+        parts = [sparse_matrix(words, rare_words), sparse_matrix(written, rare_letters)]
         matrix = sparse.hstack([*parts, sparse.csr_matrix(signs)], format="csr")
         counts = np.ones(said.shape) if weights is None else weights
         fitted = []

@@ -22,9 +22,10 @@ import numpy as np
 
 from churnml.history.tables import SENTIMENTS
 from churnml.text.competitors import CompetitorFinding, Levels, Names, nameless
+from churnml.text.grams import Letters, letters
 from churnml.text.intents import IntentFinding, Intents, load_intents
 from churnml.text.language import KNOWN, language
-from churnml.text.phrases import PhraseModel
+from churnml.text.phrases import BITS, PhraseModel
 from churnml.text.prose import Prose, Span, read_prose
 from churnml.text.sentiment import BATCH, SentimentModel, shipped_model
 from churnml.text.themes import ThemeFinding, Themes
@@ -167,10 +168,15 @@ class Reader:
         readable = [
             place for place, item in enumerate(prose) if spoken[place] == KNOWN and item.sentences
         ]
-        read = [prose[place] for place in readable]
+        read, words = [prose[place] for place in readable], [worded[place] for place in readable]
+        toned, wanted = letters(
+            [item.text for item in read],
+            [text.letters for text in words],
+            bits=max(self.model.bits, BITS),
+        )
         found = zip(
-            self._tones(read),
-            self._intents.find(read, [worded[place] for place in readable]),
+            self._tones(read, toned),
+            self._intents.find(read, words, wanted),
             self._levels.find(read, [mentions[place] for place in readable]),
             map(self._themes.find, read),
             strict=True,
@@ -181,8 +187,9 @@ class Reader:
         for place, known in enumerate(spoken):
             yield readings.get(place) or Reading(known, None)
 
-    def _tones(self, prose: list[Prose]) -> list[Tone]:
-        found = self.model.probabilities([item.text for item in prose])
+    def _tones(self, prose: list[Prose], written: Letters) -> list[Tone]:
+        logits = self.model.logits([item.text for item in prose], written)
+        found = self.model.shares(logits)
         choices = found.argmax(axis=1)
         levels = [SENTIMENTS[int(choice)] for choice in choices]
         spans = self._shown_by(prose, levels)

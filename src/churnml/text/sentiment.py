@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from churnml.errors import BundleError, ConfigError, TrainingError
 from churnml.history.tables import SENTIMENTS
-from churnml.text.grams import Grams, grams, sparse_matrix
+from churnml.text.grams import Grams, Letters, grams, letters, sparse_matrix
 from churnml.text.grams import rarity as rarity_of
 from churnml.text.lexicon import Lexicon, parse_lexicon, shipped_lexicon
 from churnml.text.packing import Packed, Parts, read_parts
@@ -83,14 +83,15 @@ class SentimentModel(Packed):
 
     def probabilities(self, texts: Sequence[str]) -> Floats:
         """Probability of each of `SENTIMENTS` (n, 5); 0 for levels that the model never learned."""
-        out = np.zeros((len(texts), len(SENTIMENTS)))
+        parts = [self.shares(self.logits(batch)) for _, batch in _batches(texts)]
+        return np.concatenate([np.empty((0, len(SENTIMENTS))), *parts])
+
+    def shares(self, logits: Floats) -> Floats:
+        """Probability of each of `SENTIMENTS` (n, 5), by logits (n, n_levels)."""
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        out = np.zeros((len(logits), len(SENTIMENTS)))
         places = [SENTIMENTS.index(level) for level in self.levels]
-        for begin, batch in _batches(texts):
-            logits = self.logits(batch)
-            logits -= logits.max(axis=1, keepdims=True)
-            odds = np.exp(logits)
-            rows = slice(begin, begin + len(batch))
-            out[rows, places] = odds / odds.sum(axis=1, keepdims=True)
+        out[:, places] = odds / odds.sum(axis=1, keepdims=True)
         return out
 
     def cooled(self, temperature: float) -> SentimentModel:
@@ -102,12 +103,21 @@ class SentimentModel(Packed):
             intercept=self.intercept / temperature,
         )
 
-    def logits(self, texts: list[str]) -> Floats:
-        """Logits of messages (n, n_levels), up to a constant a message."""
-        found = grams(texts, self.bits)
+    def logits(self, texts: list[str], written: Letters | None = None) -> Floats:
+        """Logits of messages (n, n_levels), up to a constant a message.
+
+        Parameters
+        ----------
+        texts : list of str
+            Messages.
+        written : Letters, optional
+            Of them, where other models read them too; found here if omitted.
+        """
+        if written is None:
+            (written,) = letters(texts, bits=self.bits)
         signs = (table(texts, self.lexicon) - self.centre) / self.scale
         logits = self.intercept + signs @ self.of_signs
-        return np.asarray(logits + sparse_matrix(found, self.rarity) @ self.of_grams)
+        return np.asarray(logits + written.weigh(self.rarity, self.of_grams))
 
     def worth(self, texts: Sequence[str], levels: Sequence[str]) -> Floats:
         """How much the n-grams of texts speak for a level each (n,): a sum of weights."""
