@@ -136,11 +136,36 @@ def letters(*groups: Sequence[str], bits: int) -> list[Letters]:
     ]
 
 
+def summed(texts: Sequence[str], weights: Floats, chosen: Ints) -> Floats:
+    """Sum weights of the character n-grams of messages, of each occurrence.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Messages (n).
+    weights : ndarray (2 ** bits, n_weights)
+        Of each column.
+    chosen : ndarray of int (n,)
+        Which of the weights counts for each message.
+
+    Returns
+    -------
+    ndarray (n,)
+    """
+    bits = len(weights).bit_length() - 1
+    keys = _keys(*_encoded([plain(text) for text in texts]), SIZES, bits)
+    row, column = keys >> bits, keys & ((1 << bits) - 1)
+    return np.asarray(np.bincount(row, weights[column, chosen[row]], len(texts)), dtype=np.float64)
+
+
 def _grams(texts: list[str], bits: int) -> Grams:
+    return _hashed(*_encoded(texts), SIZES, bits)
+
+
+def _encoded(texts: list[str]) -> tuple[npt.NDArray[np.uint64], Ints]:
     encoded = [f" {text} ".encode() for text in texts]
     lengths = np.array([len(item) for item in encoded], dtype=np.int64)
-    buffer = np.frombuffer(b"".join(encoded), np.uint8).astype(np.uint64)
-    return _hashed(buffer, lengths, SIZES, bits)
+    return np.frombuffer(b"".join(encoded), np.uint8).astype(np.uint64), lengths
 
 
 def phrases(texts: Sequence[Sequence[str]], bits: int) -> Grams:
@@ -212,17 +237,8 @@ def _word(word: str) -> int:
 def _hashed(
     buffer: npt.NDArray[np.uint64], lengths: Ints, sizes: tuple[int, ...], bits: int
 ) -> Grams:
-    """Hash runs of some sizes of a buffer, in which messages of some lengths follow each other."""
-    key = np.uint32 if lengths.size << bits <= 1 << 32 else np.int64  # small ones sort faster
-    of = np.repeat((np.arange(lengths.size, dtype=np.int64) << bits).astype(key), lengths)
-    keys, rolled = [], np.zeros(buffer.size, dtype=np.uint64)
-    for size in range(1, max(sizes) + 1):
-        left = max(buffer.size - size + 1, 0)
-        rolled = rolled[:left] * _STEP + buffer[size - 1 :] + np.uint64(1)
-        if size in sizes:
-            whole = of[:left] == of[size - 1 :]
-            keys.append((of[:left] | _spread(rolled, bits).astype(key))[whole])
-    found = np.sort(np.concatenate(keys))
+    """Count runs of some sizes of a buffer, in which messages of some lengths follow each other."""
+    found = np.sort(_keys(buffer, lengths, sizes, bits))
     first = _firsts(found)
     count = np.diff(first, append=found.size)
     found = found[first].astype(np.int64)
@@ -233,6 +249,22 @@ def _hashed(
         n_rows=lengths.size,
         n_columns=1 << bits,
     )
+
+
+def _keys(
+    buffer: npt.NDArray[np.uint64], lengths: Ints, sizes: tuple[int, ...], bits: int
+) -> npt.NDArray[np.integer[Any]]:
+    """Name the message and, by its hash, the column of every run: the latter in the last bits."""
+    key = np.uint32 if lengths.size << bits <= 1 << 32 else np.int64  # small ones sort faster
+    of = np.repeat((np.arange(lengths.size, dtype=np.int64) << bits).astype(key), lengths)
+    keys, rolled = [], np.zeros(buffer.size, dtype=np.uint64)
+    for size in range(1, max(sizes) + 1):
+        left = max(buffer.size - size + 1, 0)
+        rolled = rolled[:left] * _STEP + buffer[size - 1 :] + np.uint64(1)
+        if size in sizes:
+            whole = of[:left] == of[size - 1 :]
+            keys.append((of[:left] | _spread(rolled, bits).astype(key))[whole])
+    return np.concatenate(keys)
 
 
 def _firsts(found: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.intp]:

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from churnml.errors import BundleError, ConfigError, TrainingError
 from churnml.history.tables import SENTIMENTS
-from churnml.text.grams import Grams, Letters, grams, letters, sparse_matrix
+from churnml.text.grams import Grams, Letters, grams, letters, sparse_matrix, summed
 from churnml.text.grams import rarity as rarity_of
 from churnml.text.lexicon import Lexicon, parse_lexicon, shipped_lexicon
 from churnml.text.packing import Packed, Parts, read_parts
@@ -121,14 +121,9 @@ class SentimentModel(Packed):
 
     def worth(self, texts: Sequence[str], levels: Sequence[str]) -> Floats:
         """How much the n-grams of texts speak for a level each (n,): a sum of weights."""
-        if not texts:
-            return np.empty(0)
-        found = grams(list(texts), self.bits)
-        place = np.array([self.levels.index(level) for level in levels], dtype=np.intp)
+        place = np.array([self.levels.index(level) for level in levels], dtype=np.int64)
         relative = self.of_grams - self.of_grams.mean(axis=1, keepdims=True)
-        shares = found.count * self.rarity[found.column]
-        shares *= relative[found.column, place[found.row]]
-        return np.asarray(np.bincount(found.row, shares, minlength=found.n_rows), dtype=np.float64)
+        return summed(texts, relative * self.rarity[:, np.newaxis], place)
 
     @property
     def parts(self) -> Parts:
