@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from churnml.text.lexicon import parse_lexicon, shipped_lexicon
-from churnml.text.signs import NAMES, signs, table
+from churnml.text.signs import NAMES, table
 
 from .test_lexicon import SMALL
 
@@ -17,7 +17,7 @@ ONE = math.log(2)
 
 
 def read(text: str) -> dict[str, float]:
-    return dict(zip(NAMES, signs(text, LEXICON), strict=True))
+    return dict(zip(NAMES, table([text], LEXICON)[0].tolist(), strict=True))
 
 
 def test_a_word_of_feeling_counts() -> None:
@@ -44,8 +44,28 @@ def test_a_phrase_counts_in_place_of_its_words() -> None:
     assert read("not ok and nice")["turned_liking"] == 0.0
 
 
+def test_a_phrase_of_one_word_still_negates() -> None:
+    lexicon = parse_lexicon(SMALL.replace('"not ok",', '"not",'), "small.toml")
+    found = dict(zip(NAMES, table(["not nice"], lexicon)[0].tolist(), strict=True))
+    assert found["said_anger"] == found["turned_liking"] == pytest.approx(ONE)
+
+
+def test_a_star_alone_stands_for_any_word_and_no_mark() -> None:
+    lexicon = parse_lexicon(SMALL.replace("flawless*", "*"), "small.toml")
+    found = dict(zip(NAMES, table(["table!"], lexicon)[0].tolist(), strict=True))
+    assert found["said_delight"] == found["exclamations"] == pytest.approx(ONE)
+
+
+def test_messages_are_heard_each_by_itself() -> None:
+    texts = ["not", "nice", "", "very", "bad", "not", "ok", "at all"]
+    together = table(texts, LEXICON)
+    assert np.array_equal(together, np.vstack([table([text], LEXICON) for text in texts]))
+
+
 def test_a_boost_strengthens_the_next_word_alone() -> None:
     assert read("very bad bad")["said_anger"] == pytest.approx(math.log1p(2.4))
+    assert read("very! bad")["said_anger"] == pytest.approx(math.log1p(1.4))
+    assert read("very, a bad")["said_anger"] == pytest.approx(ONE)
 
 
 def test_what_follows_the_last_turn_counts_again() -> None:

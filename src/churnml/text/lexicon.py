@@ -10,6 +10,8 @@ from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import field_validator
 
 from churnml.config import FrozenModel, parse
@@ -32,6 +34,8 @@ MANNERS = (
     "blame",
     "company",
 )
+MARKS = ("!", "?", ".")
+NOTHING = ""
 
 
 class LexiconFile(FrozenModel):
@@ -58,6 +62,25 @@ class LexiconFile(FrozenModel):
         if unknown:
             raise ValueError(f"no group {unknown[0]!r}; there are {', '.join(FEELINGS + MANNERS)}")
         return groups
+
+
+@dataclass(frozen=True, eq=False)
+class Meanings:
+    """What tokens may mean, by number: the first means nothing, then there are `MARKS`.
+
+    Parameters
+    ----------
+    feeling : ndarray of int (n,)
+        Position in `FEELINGS`; -1 for none.
+    manner : ndarray of bool (n, n_manners)
+        Which of `MANNERS` each has.
+    begins : ndarray of bool (n,)
+        Whether phrases begin with it.
+    """
+
+    feeling: npt.NDArray[np.intp]
+    manner: npt.NDArray[np.bool_]
+    begins: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,15 +112,39 @@ class Lexicon:
         return tuple(stem for stem, _ in self.stems)
 
     @cached_property
-    def says_nothing(self) -> Callable[[str], bool]:
-        """Whether a token has no feeling and no manner, and begins no phrase: most have none."""
+    def _known(self) -> tuple[str, ...]:
+        words = dict.fromkeys([*self.feelings, *self.manners, *self.phrases])
+        return tuple(word for word in words if not word.startswith(MARKS))
+
+    @cached_property
+    def meanings(self) -> Meanings:
+        """What tokens may mean: behind nothing and marks, known words first, then stems."""
+        silent, ending = 1 + len(MARKS), len(self.stems)
+        felt = [None] * silent + [self.feeling(word) for word in self._known]
+        felt += [feeling for _, feeling in self.stems]
+        held = [()] * silent + [self.manners.get(word, ()) for word in self._known] + [()] * ending
+        begins = [False] * silent + [word in self.phrases for word in self._known]
+        return Meanings(
+            feeling=np.array([-1 if feeling is None else feeling for feeling in felt]),
+            manner=np.array([[kind in kinds for kind in range(len(MANNERS))] for kinds in held]),
+            begins=np.array(begins + [False] * ending),
+        )
+
+    @cached_property
+    def number(self) -> Callable[[str], int]:
+        """The place of a token in `meanings`; 0 where it means nothing, as most do."""
+        first = {word: place for place, word in enumerate((NOTHING, *MARKS, *self._known))}
 
         @lru_cache(maxsize=1 << 16)
-        def silent(token: str) -> bool:
-            known = token in self.manners or token in self.phrases
-            return not known and self.feeling(token) is None
+        def number(token: str) -> int:
+            if token.startswith(MARKS):
+                return first[token[0]]
+            if token in first:
+                return first[token]
+            begun = (place for place, stem in enumerate(self._beginnings) if token.startswith(stem))
+            return next((len(first) + place for place in begun), 0)
 
-        return silent
+        return number
 
     def feeling(self, token: str) -> int | None:
         """The feeling of a token, if it has one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _TOKEN = re.compile(
     r"[a-z]+(?:-[a-z]+)*"  # words; apostrophes are taken out before
@@ -27,4 +28,9 @@ def tokenize(text: str) -> list[str]:
     list of str
         In lower case, without apostrophes (``don't`` is ``dont``); of ``!!!`` and ``...`` one each.
     """
-    return _TOKEN.findall(text.lower().translate(_MARKS))
+    return [token for word in text.split() for token in _tokens(word)]
+
+
+@lru_cache(maxsize=1 << 16)  # no token has a blank in it, and most words come again and again
+def _tokens(word: str) -> list[str]:
+    return _TOKEN.findall(word.lower().translate(_MARKS))
