@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from churnml.text.prose import Prose
 
@@ -14,24 +15,45 @@ BREAK = "<"  # between sentences
 _WORD = re.compile(rf"[a-z]+(?:'[a-z]+)?|[0-9][0-9.,]*|[?!]|{NAMED}+|{OTHER}+")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Wording:
     """What a message says, word by word.
 
     Parameters
     ----------
-    words : tuple of str
-        In lower case; every number is ``0``, a competitor's name one mark. `BREAK` stands before
-        the first sentence and after each.
-    places : tuple of (int, int)
-        Where each begins and ends in the message; where nothing is for a `BREAK`.
     letters : str
-        The same as one text, blanks and all.
+        In lower case, a mark over every letter of a competitor's name, blanks and all.
+    sentences : tuple of (int, int)
+        Where each sentence begins and ends.
     """
 
-    words: tuple[str, ...]
-    places: tuple[tuple[int, int], ...]
     letters: str
+    sentences: tuple[tuple[int, int], ...]
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        """Every number is ``0``, a competitor's name one mark; `BREAK` stands around sentences."""
+        words = [BREAK]
+        for start, end in self.sentences:
+            for part in self.letters[start:end].split():
+                words += _words(part)
+            words.append(BREAK)
+        return tuple(words)
+
+    @property
+    def places(self) -> tuple[tuple[int, int], ...]:
+        """Where each word begins and ends in the message; where nothing is for a `BREAK`."""
+        places = [(0, 0)]
+        for start, end in self.sentences:
+            places += [match.span() for match in _WORD.finditer(self.letters, start, end)]
+            places.append((end, end))
+        return tuple(places)
+
+
+@lru_cache(maxsize=1 << 16)  # no word has a blank in it, and most come again and again
+def _words(part: str) -> tuple[str, ...]:
+    found = _WORD.findall(part)
+    return tuple("0" if word[0].isdigit() else word[0] if word[0] > "z" else word for word in found)
 
 
 def wording(
@@ -48,16 +70,7 @@ def wording(
     named, others : iterable of (int, int)
         Where the name of the competitor in question stands, and names of others.
     """
-    text = marked(prose, named, others)
-    words, places = [BREAK], [(0, 0)]
-    for start, end in prose.sentences:
-        for match in _WORD.finditer(text, start, end):
-            word = match[0]
-            words.append("0" if word[0].isdigit() else word[0] if word[0] > "z" else word)
-            places.append(match.span())
-        words.append(BREAK)
-        places.append((end, end))
-    return Wording(tuple(words), tuple(places), text)
+    return Wording(marked(prose, named, others), prose.sentences)
 
 
 def marked(
