@@ -157,7 +157,13 @@ def find_cancellation(prose: Prose) -> Cancellation | None:
         The first request, or what takes it back; where there is none, the first question; where
         there is none of these, the first denial; else None.
     """
-    phrases = [phrase for phrase in _PHRASES if prose.may_hold(phrase.words, phrase.others)]
+    held = prose.stems & _STEMS
+    phrases = [
+        phrase
+        for phrase in _PHRASES
+        if not held.isdisjoint(phrase.words)
+        and (phrase.others is None or not held.isdisjoint(phrase.others))
+    ]
     if not phrases:
         return None
     question = denial = None
@@ -480,3 +486,4 @@ _PHRASES = (
     ),
     _Phrase(leaving.WAVERING, _wavering, stems("think consi conte tempt close")),
 )
+_STEMS = frozenset().union(*(phrase.words | (phrase.others or set()) for phrase in _PHRASES))

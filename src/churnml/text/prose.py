@@ -31,6 +31,7 @@ _TAG = re.compile(r"</?[a-z][^<>]*>|&nbsp;", re.IGNORECASE)
 _ADDRESS = re.compile(
     r"(?:https?://|www\.)[^\s<>\"]+|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE
 )
+_MAIL = re.compile(r"@(?<=[\w.+-]@)[\w-]+\.[\w-]")  # begins with a letter that is soon looked for
 _MARKS = re.compile(r"\s*(?:subject: *)?(?:(?:re|fwd?|aw|wg)(?:\[\d+\])?: *)*", re.IGNORECASE)
 
 _QUOTED_LINE = re.compile(r"^[ ]*>.*$", re.MULTILINE)
@@ -100,8 +101,8 @@ _ABBREVIATION = re.compile(
     r"|\b[a-z])\Z",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"[a-z]+")
 STEM = 5
+_STEM = re.compile(rf"([a-z]{{1,{STEM}}})[a-z]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +147,9 @@ class Prose:
     sentences: tuple[tuple[int, int], ...]
     stems: frozenset[str]
 
-    def may_hold(self, words: frozenset[str], others: frozenset[str] | None = None) -> bool:
-        """Whether there is one of some stems, and one of others where those are given."""
-        return not self.stems.isdisjoint(words) and (
-            others is None or not self.stems.isdisjoint(others)
-        )
+    def may_hold(self, words: frozenset[str]) -> bool:
+        """Whether there is one of some stems."""
+        return not self.stems.isdisjoint(words)
 
     def span(self, start: int, end: int) -> Span:
         """Quote the message as it was received."""
@@ -173,8 +172,7 @@ def read_prose(text: str) -> Prose:
     blanked = blank(text)
     plain = _lower(blanked if blanked.isascii() else blanked.translate(_PLAIN))
     plain = plain.translate(_SPACE) if "\n" in plain or "\t" in plain else plain
-    stems = frozenset([word[:STEM] for word in _WORD.findall(plain)])
-    return Prose(text, blanked, plain, tuple(split(blanked)), stems)
+    return Prose(text, blanked, plain, tuple(split(blanked)), frozenset(_STEM.findall(plain)))
 
 
 def blank(text: str) -> str:
@@ -194,7 +192,7 @@ def blank(text: str) -> str:
         text = text.replace("\r\n", " \n").replace("\r", "\n")
     if "<" in text:
         text = _without_markup(text)
-    if "://" in text or "@" in text or "www." in text:
+    if "://" in text or "www." in text or ("@" in text and _may_hold_address(text)):
         text = _ADDRESS.sub(_spaces, text)
     if ":" in text:
         text = _MARKS.sub(_spaces, text, count=1) if _MARKS.match(text) else text
@@ -248,6 +246,11 @@ def _lower(text: str) -> str:
         return lower
     # A few capitals, such as the dotted I of Turkish, have no small letter of one character.
     return "".join(small if len(small := char.lower()) == 1 else char for char in text)
+
+
+def _may_hold_address(text: str) -> bool:
+    """Whether an @ is more than one before a name, or an address of the web is there."""
+    return _MAIL.search(text) is not None or "www." in text.lower()
 
 
 def _spaces(match: re.Match[str]) -> str:
