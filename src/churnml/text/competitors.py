@@ -11,7 +11,7 @@ import numpy.typing as npt
 from churnml.text.clauses import rule
 from churnml.text.moves import CompetitorLevel, judge
 from churnml.text.phrases import PhraseModel
-from churnml.text.prose import Prose, Span, stems
+from churnml.text.prose import Prose, Span, read_prose, stems
 from churnml.text.terms import terms_pattern
 from churnml.text.vocabulary import Competitor
 from churnml.text.wording import Wording, wording
@@ -65,6 +65,8 @@ class Names:
         listed = tuple(listed)
         self._by_name = {name.lower(): item for item in listed for name in item.names}
         self._pattern = terms_pattern(self._by_name)
+        told = [read_prose(name).stems for name in self._by_name]
+        self._stems = frozenset().union(*told) if all(told) else None  # some scripts have none
 
     def find(self, prose: Prose) -> list[Mention]:
         """Find where a message names competitors, in order; ``None`` for one without a name."""
@@ -72,6 +74,8 @@ class Names:
         return sorted(found, key=lambda mention: mention[1])[:_MENTIONS]
 
     def _named(self, prose: Prose) -> Iterator[Mention]:
+        if self._stems is not None and not prose.may_hold(self._stems):
+            return
         for match in self._pattern.finditer(prose.plain):
             words = " ".join(match[0].split())
             competitor = self._by_name[words]
