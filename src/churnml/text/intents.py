@@ -71,6 +71,7 @@ LEAST: Mapping[str, float] = MappingProxyType(
         Intent.EXPANSION_INTEREST: -0.75,
     }
 )
+_LEAST = np.array([LEAST.get(name, np.inf) for name in NAMES])
 
 
 class Intents:
@@ -107,13 +108,14 @@ class Intents:
         """
         ruled = [find_cancellation(item) for item in prose]
         log_odds = self.model.log_odds(texts, signs(ruled), written)
-        return [
-            tuple(
-                IntentFinding(intent, item.span(*self._shown_by(text, intent, rule)))
-                for intent in chosen(row)
+        found: list[tuple[IntentFinding, ...]] = [()] * len(prose)
+        for place in np.flatnonzero((log_odds >= _LEAST).any(axis=1)).tolist():  # few want anything
+            found[place] = tuple(
+                IntentFinding(intent, prose[place].span(*span))
+                for intent in chosen(log_odds[place])
+                for span in [self._shown_by(texts[place], intent, ruled[place])]
             )
-            for item, text, rule, row in zip(prose, texts, ruled, log_odds, strict=True)
-        ]
+        return found
 
     def _shown_by(
         self, text: Wording, intent: Intent, ruled: Cancellation | None

@@ -36,8 +36,8 @@ def language(text: str, tokens: Sequence[str]) -> str:
     str
         Its code by ISO 639, ``en`` where there is too little to tell.
     """
-    words = [token for token in tokens if token.isalpha()]
-    if words and sum(word in _SMALL for word in words) >= ENOUGH * len(words):
+    words = [*filter(str.isalpha, tokens)]
+    if words and sum(map(_SMALL.__contains__, words)) >= ENOUGH * len(words):
         return KNOWN
     letters = [letter for letter in text if letter.isalpha()]
     # Another script is told by a single letter; between languages of one, it takes some words.
