@@ -158,9 +158,10 @@ def _phrases(tokens: list[str], begins: Ints, lexicon: Lexicon) -> Iterator[tupl
     for first in begins.tolist():
         if first < free:
             continue
+        second = tokens[first + 1]
         for rest, meant in lexicon.phrases[tokens[first]]:
             then = first + 1 + len(rest)
-            if tuple(tokens[first + 1 : then]) == rest:
+            if not rest or (rest[0] == second and tuple(tokens[first + 1 : then]) == rest):
                 yield first, then, meant
                 free = then
                 break
