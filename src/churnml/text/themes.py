@@ -23,6 +23,9 @@ class Theme(StrEnum):
     POSITIVE = "positive"
 
 
+_ORDER = {theme: place for place, theme in enumerate(Theme)}
+
+
 @dataclass(frozen=True, slots=True)
 class ThemeFinding:
     """A theme, and the words that tell it.
@@ -94,7 +97,9 @@ class Themes:
                 if theme in found or (theme is Theme.POSITIVE and not _praises(prose, start)):
                     continue
                 found[theme] = prose.span(start, end)
-        return tuple(ThemeFinding(theme, found[theme]) for theme in Theme if theme in found)
+        return tuple(
+            ThemeFinding(theme, found[theme]) for theme in sorted(found, key=_ORDER.__getitem__)
+        )
 
     def _themes(self, words: str) -> Iterator[Theme]:
         words = " ".join(words.split())
