@@ -179,7 +179,7 @@ def phrases(texts: Sequence[Sequence[str]], bits: int) -> Grams:
         There are ``2 ** bits`` columns.
     """
     lengths = np.array([len(words) for words in texts], dtype=np.int64)
-    hashed = np.fromiter((_word(word) for words in texts for word in words), np.uint64)
+    hashed = np.fromiter(map(_word, chain(*texts)), np.uint64, lengths.sum())
     return _hashed(hashed, lengths, WORDS, bits)
 
 
