@@ -24,13 +24,15 @@ import numpy as np
 import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint32 | np.int64]
 Floats = npt.NDArray[np.float64]
 
 SIZES = (2, 3, 4, 5, 6)  # of characters
 WORDS = (1, 2, 3)
 _STEP, _SPREAD = np.uint64(1_099_511_628_211), np.uint64(0x9E3779B97F4A7C15)
 _LINK, _HANDLE = re.compile(r"https?://\S+|www\.\S+"), re.compile(r"@\w+")
-_NUMBER, _THIRD = re.compile(r"\d+"), re.compile(r"(.)(?=\1\1)")
+_NUMBER = re.compile(r"\d\d*")  # sooner found than by a pattern that begins with a repetition
+_THIRD = re.compile(r"(.)(?=\1\1)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,20 +55,6 @@ class Grams:
     n_rows: int
     n_columns: int
 
-    def among(self, n_columns: int) -> Grams:
-        """The same, hashed into fewer columns: so many neighbours fall into one."""
-        if n_columns == self.n_columns:
-            return self
-        column = self.column >> (self.n_columns // n_columns).bit_length() - 1
-        first = _firsts(self.row * n_columns + column)
-        return Grams(
-            row=self.row[first],
-            column=column[first],
-            count=np.add.reduceat(self.count, first) if first.size else self.count,
-            n_rows=self.n_rows,
-            n_columns=n_columns,
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class Letters:
@@ -74,18 +62,25 @@ class Letters:
 
     Parameters
     ----------
-    found : Grams
-        Of texts, each once, in as many columns as any of the models has or more.
+    keys : ndarray of int (n_occurrences,)
+        Text and, in the last bits, column of each, in order; of equal texts there is one.
+    bits : int
+        There are ``2 ** bits`` columns, as many as any of the models has or more.
+    n_texts : int
+        How many there are.
     place : ndarray of int (n,)
         Which of those texts each message is.
     """
 
-    found: Grams
+    keys: Keys
+    bits: int
+    n_texts: int
     place: Ints
 
     def weigh(self, rare: Floats, weights: Floats) -> Floats:
         """Sum the weights of each message's n-grams (n, n_weights), by their rarity."""
-        found = self.found.among(rare.size)
+        bits = rare.size.bit_length() - 1  # where they are fewer, neighbours fall into one
+        found = _counted(self.keys >> (self.bits - bits), self.n_texts, bits)
         return np.asarray((sparse_matrix(found, rare) @ weights)[self.place])
 
 
@@ -114,7 +109,8 @@ def grams(texts: Sequence[str], bits: int) -> Grams:
     bits : int
         There are ``2 ** bits`` columns.
     """
-    return _grams([plain(text) for text in texts], bits)
+    keys = np.sort(_keys(*_encoded([plain(text) for text in texts]), SIZES, bits))
+    return _counted(keys, len(texts), bits)
 
 
 def letters(*groups: Sequence[str], bits: int) -> list[Letters]:
@@ -129,9 +125,9 @@ def letters(*groups: Sequence[str], bits: int) -> list[Letters]:
     """
     written = [[plain(text) for text in group] for group in groups]
     places = {text: place for place, text in enumerate(dict.fromkeys(chain(*written)))}
-    found = _grams(list(places), bits)
+    keys = np.sort(_keys(*_encoded(list(places)), SIZES, bits))
     return [
-        Letters(found, np.array([places[text] for text in group], dtype=np.int64))
+        Letters(keys, bits, len(places), np.array([places[text] for text in group], dtype=np.int64))
         for group in written
     ]
 
@@ -158,10 +154,6 @@ def summed(texts: Sequence[str], weights: Floats, chosen: Ints) -> Floats:
     return np.asarray(np.bincount(row, weights[column, chosen[row]], len(texts)), dtype=np.float64)
 
 
-def _grams(texts: list[str], bits: int) -> Grams:
-    return _hashed(*_encoded(texts), SIZES, bits)
-
-
 def _encoded(texts: list[str]) -> tuple[npt.NDArray[np.uint64], Ints]:
     encoded = [f" {text} ".encode() for text in texts]
     lengths = np.array([len(item) for item in encoded], dtype=np.int64)
@@ -180,7 +172,7 @@ def phrases(texts: Sequence[Sequence[str]], bits: int) -> Grams:
     """
     lengths = np.array([len(words) for words in texts], dtype=np.int64)
     hashed = np.fromiter(map(_word, chain(*texts)), np.uint64, lengths.sum())
-    return _hashed(hashed, lengths, WORDS, bits)
+    return _counted(np.sort(_keys(hashed, lengths, WORDS, bits)), len(texts), bits)
 
 
 def columns(words: Sequence[str], size: int, bits: int) -> Ints:
@@ -234,26 +226,7 @@ def _word(word: str) -> int:
     return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big")
 
 
-def _hashed(
-    buffer: npt.NDArray[np.uint64], lengths: Ints, sizes: tuple[int, ...], bits: int
-) -> Grams:
-    """Count runs of some sizes of a buffer, in which messages of some lengths follow each other."""
-    found = np.sort(_keys(buffer, lengths, sizes, bits))
-    first = _firsts(found)
-    count = np.diff(first, append=found.size)
-    found = found[first].astype(np.int64)
-    return Grams(
-        row=found >> bits,
-        column=found & ((1 << bits) - 1),
-        count=count.astype(np.float64),
-        n_rows=lengths.size,
-        n_columns=1 << bits,
-    )
-
-
-def _keys(
-    buffer: npt.NDArray[np.uint64], lengths: Ints, sizes: tuple[int, ...], bits: int
-) -> npt.NDArray[np.integer[Any]]:
+def _keys(buffer: npt.NDArray[np.uint64], lengths: Ints, sizes: tuple[int, ...], bits: int) -> Keys:
     """Name the message and, by its hash, the column of every run: the latter in the last bits."""
     key = np.uint32 if lengths.size << bits <= 1 << 32 else np.int64  # small ones sort faster
     of = np.repeat((np.arange(lengths.size, dtype=np.int64) << bits).astype(key), lengths)
@@ -267,11 +240,19 @@ def _keys(
     return np.concatenate(keys)
 
 
-def _firsts(found: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.intp]:
-    """Where values that stand in order begin to be others."""
-    other = np.ones(found.size, dtype=np.bool_)
-    np.not_equal(found[1:], found[:-1], out=other[1:])
-    return np.flatnonzero(other)
+def _counted(keys: Keys, n_rows: int, bits: int) -> Grams:
+    """Count keys that stand in order."""
+    other = np.ones(keys.size, dtype=np.bool_)
+    np.not_equal(keys[1:], keys[:-1], out=other[1:])
+    first = np.flatnonzero(other)
+    found = keys[first].astype(np.int64)
+    return Grams(
+        row=found >> bits,
+        column=found & ((1 << bits) - 1),
+        count=np.diff(first, append=keys.size).astype(np.float64),
+        n_rows=n_rows,
+        n_columns=1 << bits,
+    )
 
 
 def _spread(rolled: npt.NDArray[np.uint64], bits: int) -> Ints:

@@ -35,7 +35,7 @@ _REPEAT = MANNERS.index("repeat")
 _TIME = MANNERS.index("time")
 _ENDING = 5  # tokens
 _LATE = 0.6  # share of a message after which it comes to its end
-_SHOUTED = re.compile(r"\b[A-Z]{3,}\b")
+_SHOUTED = re.compile(r"[A-Z](?<=\b[A-Z])[A-Z]{2,}\b")  # sooner found than from a border
 
 NAMES: tuple[str, ...] = (
     *(f"said_{name}" for name in FEELINGS),
