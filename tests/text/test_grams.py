@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnml.text.grams import SIZES, grams, plain
+from churnml.text.grams import SIZES, grams, letters, plain, sparse_matrix, summed
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,24 @@ def test_equal_n_grams_share_a_column_and_others_hardly() -> None:
     assert columns[0] == columns[1]
     assert len(columns[0] & columns[2]) == 0
     assert grams(["abcd"], 3).column.max() < 8
+
+
+def test_groups_of_messages_are_read_as_each_alone_in_as_many_columns_as_a_model_has() -> None:
+    rng = np.random.default_rng(1)
+    groups = [["one two", "", "One  TWO", "three"], ["three", "four four four"]]
+    for bits in (6, 10, 12):
+        rare, weights = rng.random(1 << bits), rng.random((1 << bits, 3))
+        for group, found in zip(groups, letters(*groups, bits=12), strict=True):
+            alone = sparse_matrix(grams(group, bits), rare) @ weights
+            assert np.array_equal(found.weigh(rare, weights), alone)
+
+
+def test_weights_are_summed_of_each_occurrence() -> None:
+    texts, weights = ["abab", "", "xyz"], np.random.default_rng(2).random((1 << 8, 2))
+    found = grams(texts, 8)
+    expected = [
+        (found.count * weights[found.column, chosen])[found.row == row].sum()
+        for row, chosen in enumerate((1, 0, 0))
+    ]
+    assert summed(texts, weights, np.array([1, 0, 0])) == pytest.approx(expected)
+    assert summed([], weights, np.array([], dtype=np.int64)).shape == (0,)
