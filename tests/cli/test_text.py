@@ -49,6 +49,28 @@ def test_messages_are_read_for_machines(run: Call, inbox: Path, tmp_path: Path) 
     assert not list(tmp_path.glob(".*unfinished"))
 
 
+def test_half_a_character_is_read_and_given_back(run: Call, tmp_path: Path) -> None:
+    half = tmp_path / "half.jsonl"
+    half.write_text('{"text": "Please cancel our subscription \\ud83d"}\n', encoding="utf-8")
+    status, out, err = run("text", "read", half, "--json")
+    assert status == 0, err
+    (document,) = map(json.loads, out.splitlines())
+    assert document["text"] == "Please cancel our subscription \ud83d"
+    assert document["reading"]["shown_by"] == document["text"]
+    status, out, err = run("text", "read", half)
+    assert (status, out.splitlines()[0]) == (0, "Please cancel our subscription"), err
+
+
+def test_what_steers_a_terminal_is_not_shown(run: Call, tmp_path: Path) -> None:
+    inbox = tmp_path / "inbox.jsonl"
+    text = "\x1b[2J\x07Please cancel our subscription \u202e now."
+    inbox.write_text(json.dumps({"text": text}) + "\n", encoding="utf-8")
+    status, out, err = run("text", "read", inbox)
+    assert status == 0, err
+    assert out.splitlines()[0] == "[2J Please cancel our subscription now."
+    assert not {"\x1b", "\x07", "\u202e"} & set(out)
+
+
 def test_faults_are_told(run: Call, inbox: Path, tmp_path: Path) -> None:
     status, _, err = run("text", "read", inbox)
     assert (status, "no column 'text'" in err) == (2, True)

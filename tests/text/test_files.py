@@ -28,8 +28,15 @@ def test_every_kind_of_file_gives_rows_and_texts(tmp_path: Path) -> None:
 
 
 def test_standard_input_holds_a_message_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO("one\ntwo"))
-    assert [text for _, text in texts(STDIN, "text")] == ["one", "two"]
+    given = io.BytesIO("\ufeffone\r\nna\u00efve".encode())
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(given, encoding="ascii"))
+    assert [text for _, text in texts(STDIN, "text")] == ["one", "na\u00efve"]
+    given = io.BytesIO(b"caf\xe9")
+    monkeypatch.setattr(
+        "sys.stdin", io.TextIOWrapper(given, encoding="utf-8", errors="surrogateescape")
+    )
+    with pytest.raises(SourceError, match=r"-: cannot be read: .*utf-8"):
+        list(texts(STDIN, "text"))
 
 
 @pytest.mark.parametrize(

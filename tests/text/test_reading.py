@@ -18,6 +18,13 @@ def reader() -> Reader:
     return Reader(words.model_copy(update={"competitor": (Competitor(name="Fieldstack"),)}))
 
 
+def test_half_a_character_is_read_over(reader: Reader) -> None:
+    text = "\ud83d Please cancel our subscription."
+    (reading,) = reader.read([text])
+    assert [item.span.text for item in reading.intents] == ["cancel our subscription"]
+    assert reader.read(["\ud800"])[0].tone is not None
+
+
 def test_a_message_is_read_whole(reader: Reader) -> None:
     text = (
         "Hello,\nthe export has been broken for two weeks and nobody answers. Please cancel our "

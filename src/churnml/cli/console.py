@@ -32,6 +32,7 @@ def warn(message: str) -> None:
 
 LOG_WIDTH = 120  # columns
 _QUOTED = 90  # characters of a quotation on a line
+_JOINERS = "\u200c\u200d"  # within words of some scripts, and within emoji
 
 
 class Bar:
@@ -92,9 +93,14 @@ def emit(document: Any) -> None:
     typer.echo(json.dumps(document, ensure_ascii=False, indent=2, allow_nan=False))
 
 
+def one_line(words: str, most: int = _QUOTED) -> str:
+    """Show a customer's words on a line that is not too long, without what steers a terminal."""
+    shown = "".join(char if char.isprintable() or char in _JOINERS else " " for char in words)
+    line = " ".join(shown.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
 def quoted(words: str) -> str:
-    """Quote a customer's words behind a colon, on one line and not too long; nothing of nothing."""
-    line = " ".join(words.split())
-    if not line:
-        return ""
-    return f": “{line if len(line) <= _QUOTED else line[: _QUOTED - 1] + '…'}”"
+    """Quote a customer's words behind a colon, as `one_line` shows them; nothing of nothing."""
+    line = one_line(words)
+    return f": “{line}”" if line else ""

@@ -66,7 +66,7 @@ def show(
         line = f"{document['said_at'][:10]}  {document['text_id']}  {document['sentiment'] or '–'}"
         typer.echo(", ".join([line, *document["found"]]) + f"  ({document['reader']})")
         for name, words in document["evidence"].items():
-            typer.echo(f"    {name}: “{words}”")
+            typer.echo(f"    {name}{console.quoted(words)}")
 
 
 def correct(

@@ -150,7 +150,9 @@ def _write(found: Iterable[tuple[Row, Reading]], file: TextIO) -> Counter[str]:
     counts: Counter[str] = Counter()
     for row, reading in found:
         said = {**row, "reading": reading.document()}
-        file.write(json.dumps(said, ensure_ascii=False, default=str) + "\n")
+        line = json.dumps(said, ensure_ascii=False, default=str) + "\n"
+        # Half a character cannot be written but as JSON escapes it.
+        file.write(line.encode("utf-8", "backslashreplace").decode())
         counts["messages"] += 1
         counts[reading.tone.level if reading.tone else "not read"] += 1
         counts.update({item.intent.value for item in reading.intents})
@@ -175,23 +177,18 @@ def _keep(found: Iterable[tuple[Row, Reading]], out: Path) -> None:
 
 
 def _show(text: str, reading: Reading) -> None:
-    line = " ".join(text.split())
-    typer.echo(line if len(line) <= _SHOWN else line[: _SHOWN - 1] + "…")
+    typer.echo(console.one_line(text, _SHOWN))
     if reading.tone is None:
         typer.echo(
             f"  not read: language {reading.language}" if reading.language != "en" else "  –"
         )
     else:
         share = max(reading.tone.probabilities)
-        typer.echo(f"  {reading.tone.level} {share:.0%}: {_quoted(reading.tone.span.text)}")
+        typer.echo(f"  {reading.tone.level} {share:.0%}{console.quoted(reading.tone.span.text)}")
     for intent in reading.intents:
-        typer.echo(f"  {intent.intent.value}: {_quoted(intent.span.text)}")
+        typer.echo(f"  {intent.intent.value}{console.quoted(intent.span.text)}")
     for rival in reading.competitors:
         name = rival.name or "another vendor"
-        typer.echo(f"  {name}, {rival.level.value}: {_quoted(rival.span.text)}")
+        typer.echo(f"  {name}, {rival.level.value}{console.quoted(rival.span.text)}")
     if reading.themes:
         typer.echo("  about " + ", ".join(item.theme.value for item in reading.themes))
-
-
-def _quoted(text: str) -> str:
-    return f"“{' '.join(text.split())}”"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -85,7 +86,12 @@ def _text(row: Row, column: str, where: str) -> str:
 @contextmanager
 def _opened(path: Path) -> Iterator[TextIO]:
     if path == STDIN:
-        yield sys.stdin
+        # In UTF-8 as files are, whatever the terminal's own encoding.
+        file = io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", newline="")
+        try:
+            yield file
+        finally:
+            file.detach()  # or it would close what is not its own
         return
     with path.open(encoding="utf-8-sig", newline="") as file:
         yield file

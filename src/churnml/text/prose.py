@@ -32,6 +32,7 @@ _ADDRESS = re.compile(
     r"(?:https?://|www\.)[^\s<>\"]+|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE
 )
 _MAIL = re.compile(r"@(?<=[\w.+-]@)[\w-]+\.[\w-]")  # begins with a letter that is soon looked for
+_HALF = re.compile(r"[\ud800-\udfff]")  # of a character: what programs leave that cut by length
 _MARKS = re.compile(r"\s*(?:subject: *)?(?:(?:re|fwd?|aw|wg)(?:\[\d+\])?: *)*", re.IGNORECASE)
 
 _QUOTED_LINE = re.compile(r"^[ ]*>.*$", re.MULTILINE)
@@ -188,6 +189,8 @@ def blank(text: str) -> str:
     str
         Of the same length: what was quoted, signed by a program or marked up is spaces.
     """
+    if not text.isascii():
+        text = _HALF.sub("\ufffd", text)
     if "\r" in text:
         text = text.replace("\r\n", " \n").replace("\r", "\n")
     if "<" in text:
