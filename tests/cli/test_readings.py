@@ -134,9 +134,12 @@ def test_corrections_are_learned(run: Call, inbox: Path, tmp_path: Path) -> None
     assert (status, "nobody has corrected the tone" in err) == (1, True)
     given = "text", "correct", "messages/m3", "sentiment=hostile", "--by", "ann", "-C", inbox
     assert run(*given)[0] == 0
+    with (inbox / "data" / "corrections.csv").open("a", encoding="utf-8") as file:
+        file.write("messages/gone,sentiment,hostile,ann,2024-03-01T00:00:00Z\n")
     status, out, err = run("text", "adapt", model, "-C", inbox)
     assert status == 0, err
     assert out.startswith("Learned 1 corrected texts beside the shipped ones.")
+    assert "1 more texts were corrected that are no longer in history" in err
     message = tmp_path / "one.txt"
     message.write_text(WORDS["m3"] + "\n", encoding="utf-8")
 

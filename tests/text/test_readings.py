@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,22 @@ def test_readings_of_two_versions_never_meet(reader: Reader, tmp_path: Path) -> 
     Archive(tmp_path).forget()
     anew = Readings(tmp_path, lambda: other).joined(more, silent)
     assert {row["version"] for row in rows_of(anew)} == {other.version}
+
+
+def test_what_a_reader_learned_of_people_goes_with_its_readings(
+    reader: Reader, tmp_path: Path
+) -> None:
+    held = history(messages=[message(1, "Thank you, it works great.")])
+    plain = Readings(tmp_path / "plain", lambda: reader).joined(held, silent)
+    assert dict(plain.learned_until) == {}
+    until = SAID + days(30)
+    taught = replace(reader.model, about={"learned_until": until.isoformat()})
+    other = Reader(reader._vocabulary, taught)
+    assert other.version != reader.version
+    joined = Readings(tmp_path / "own", lambda: other).joined(held, silent)
+    assert dict(joined.learned_until) == {"readings": until}
+    again = Readings(tmp_path / "own", never).joined(held, silent)
+    assert dict(again.learned_until) == {"readings": until}
 
 
 def correction(at: dt.datetime, part: str, value: str, by: str = "ann") -> Correction:

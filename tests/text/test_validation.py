@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import datetime as dt
+from pathlib import Path
+
 import pytest
 
 from churnml.errors import TrainingError
 from churnml.text.sentences import read_corpus, sentences
+from churnml.text.sentiment import SentimentModel
 from churnml.text.validation import cross_validated
 
 
@@ -21,6 +25,15 @@ def test_a_model_is_measured_on_messages_that_it_has_not_seen() -> None:
     assert 0.5 < found.kappa < 1
     assert told == sorted(told)
     assert told[-1] == 1.0
+    assert found.model.learned_until is None
+
+
+def test_a_model_keeps_until_when_it_was_taught(tmp_path: Path) -> None:
+    texts, labels = [f"m{n}" for n in range(12)], ["positive", "hostile"] * 6
+    until = dt.datetime(2026, 3, 1)
+    found = cross_validated(texts, labels, lambda *_: None, labelled_until=until)
+    found.model.save(tmp_path / "own.npz")
+    assert SentimentModel.load(tmp_path / "own.npz").learned_until == until
 
 
 def test_messages_of_one_text_stand_on_one_side() -> None:

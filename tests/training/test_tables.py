@@ -18,7 +18,7 @@ from churnml.history.sources import Sources
 from churnml.labels import ColumnLabel
 from churnml.project import Project
 from churnml.training.recipes import FeatureChoice, Recipe
-from churnml.training.tables import Prepared, catalogue_fingerprint, plain, prepare
+from churnml.training.tables import Prepared, catalogue_fingerprint, in_hindsight, plain, prepare
 from churnml.training.workflow import Trained
 
 Steps = list[str]
@@ -191,11 +191,24 @@ def test_the_sheet_tells_what_the_table_holds(trained: Trained) -> None:
     assert sheet["arrival"]["table"] == "subscriptions"
     assert sheet["arrival"]["too_late"] is False
     assert sheet["given"] == []
+    assert sheet["hindsight"] == []
     events = next(item for item in sheet["features"] if item["name"] == "events_28d")
     column = frame["events_28d"]
     assert events["maximum"] == max(value for value in column.to_pylist() if value is not None)
     assert events["missing"] == column.null_count / frame.num_rows
     assert events["family"] == "usage"
+
+
+def test_what_is_read_in_hindsight_is_said() -> None:
+    until, months = dt.datetime(2026, 3, 15), [dt.datetime(2026, n, 1) for n in (2, 3, 4)]
+    taught = History(
+        contracts={}, observed_until=months[-1], data={}, learned_until={"readings": until}
+    )
+    (item,) = in_hindsight(taught, ("readings", "usage"), [*months, *months])
+    assert (item["table"], item["learned_until"]) == ("readings", "2026-03-15T00:00:00")
+    assert "labels of people up to 2026-03-15, after 2 of 3 cutoffs" in item["said"]
+    assert in_hindsight(taught, ("usage",), months) == []
+    assert in_hindsight(taught, ("readings",), months[2:]) == []
 
 
 def test_no_label_window_reaches_past_the_end(trained: Trained, company: Project) -> None:

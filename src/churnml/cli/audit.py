@@ -39,6 +39,8 @@ def audit(
         found = audits.audit(prepared.table, wanted, run.bar.share)
     if repeated := prepared.sheet.get("repeated"):
         console.warn(repeated["said"])
+    for item in prepared.sheet.get("hindsight", ()):
+        console.warn(item["said"])
     if as_json:
         console.emit({"recipe": run.recipe, **found.document()})
     else:

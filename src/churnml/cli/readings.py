@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from churnml.history.asof import History
     from churnml.project import Project
+    from churnml.text.adaptation import Corrected
     from churnml.text.corrections import Correction
     from churnml.text.phrases import PhraseModel
     from churnml.text.sentiment import SentimentModel
@@ -149,24 +150,32 @@ def adapt(
     with console.progress() as bar:
         bar.start(f"learning {of.value}")
         history = _history(there, bar)
-        model, count = _taught(there, history, read_corrections(there.data / FILE), of)
+        model, told = _taught(there, history, read_corrections(there.data / FILE), of)
         model.save(out)
-    typer.echo(f"Learned {count:,} corrected texts beside the shipped ones.")
+    if told.gone:
+        console.warn(
+            f"{told.gone:,} more texts were corrected that are no longer in history; they teach "
+            "nothing."
+        )
+    typer.echo(f"Learned {len(told.texts):,} corrected texts beside the shipped ones.")
     typer.echo(f"{out}  {model.version[:12]}")
 
 
 def _taught(
     project: Project, history: History, corrections: Sequence[Correction], of: Taught
-) -> tuple[SentimentModel | PhraseModel, int]:
+) -> tuple[SentimentModel | PhraseModel, Corrected[Any]]:
     from churnml.text import adaptation, vocabulary
     from churnml.text.competitors import Names
 
     if of is Taught.TONE:
         tones = adaptation.corrected_texts(history, corrections)
-        return adaptation.adapted(tones), len(tones)
+        return adaptation.adapted(tones.texts, learned_until=tones.learned_until), tones
     names = Names(vocabulary.read_vocabulary(project.data / vocabulary.FILE).competitor)
     told = adaptation.corrected_intents(history, corrections)
-    return adaptation.adapted_intents(told, names), len(told)
+    return (
+        adaptation.adapted_intents(told.texts, names, learned_until=told.learned_until),
+        told,
+    )
 
 
 def _history(project: Project, bar: console.Bar) -> History:

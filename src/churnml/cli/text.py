@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sys
 from collections import Counter, deque
@@ -86,19 +87,29 @@ def train(
     label: Annotated[
         str, typer.Option(metavar="NAME", help="The column of their tones.")
     ] = "sentiment",
+    labelled_until: Annotated[
+        dt.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="When the latest label was given; now if omitted."),
+    ] = None,
 ) -> None:
     """Learn tone from messages that people labelled.
 
     Labels are positive, neutral, concerned, negative or hostile; some of these will do. What the
     model is worth on messages that it has not seen is told by five folds.
     """
+    until = labelled_until or dt.datetime.now(dt.UTC).replace(microsecond=0, tzinfo=None)
     with console.progress() as bar:
         bar.start("Learning tone")
         from churnml.text.files import labelled
         from churnml.text.validation import cross_validated
 
         rows = list(labelled(file, column, label))
-        found = cross_validated([text for text, _ in rows], [tone for _, tone in rows], bar.share)
+        found = cross_validated(
+            [text for text, _ in rows],
+            [tone for _, tone in rows],
+            bar.share,
+            labelled_until=until,
+        )
         found.model.save(out)
     typer.echo(
         f"Learned {found.messages:,} messages, {', '.join(found.model.levels)}. On messages it had "

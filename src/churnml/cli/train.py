@@ -67,6 +67,8 @@ def train(
         raise
     for item in trained.prepared.sheet.get("stale", ()):
         console.warn(item["said"])
+    for item in trained.prepared.sheet.get("hindsight", ()):
+        console.warn(item["said"])
     for column, why in trained.prepared.sheet.get("left_out", {}).items():
         console.warn(
             f"column {column!r} is left out: it {why}. Name it under include in [features], with "

@@ -144,6 +144,9 @@ class History:
         The age of its newest row beyond which a table is stale, where its source says one.
     made_by : mapping of str to str
         The version of what made a table, where it is no source's but was worked out.
+    learned_until : mapping of str to datetime
+        When people said the latest of what the maker of such a table had learned, UTC and naive:
+        what it tells of earlier times it tells in hindsight.
     """
 
     contracts: Mapping[str, Table]
@@ -152,6 +155,7 @@ class History:
     digests: Mapping[str, str] | None = None
     stale_days: Mapping[str, float] = field(default_factory=dict)
     made_by: Mapping[str, str] = field(default_factory=dict)
+    learned_until: Mapping[str, dt.datetime] = field(default_factory=dict)
 
     @classmethod
     def open(cls, folder: Path) -> History:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +17,7 @@ from churnml.text import intents
 from churnml.text.cancellation import find_cancellation
 from churnml.text.competitors import Names, nameless
 from churnml.text.corrections import Correction
+from churnml.text.packing import learned
 from churnml.text.phrases import PhraseModel
 from churnml.text.prose import read_prose
 from churnml.text.sentiment import SentimentModel
@@ -23,10 +27,29 @@ from churnml.text.spoken import spoken
 # What a corrected text counts beside one of the corpus; see experiments/text.md.
 WEIGHT = 5.0
 
+Said = TypeVar("Said")
 
-def corrected_texts(
-    history: History, corrections: Sequence[Correction]
-) -> tuple[tuple[str, str], ...]:
+
+@dataclass(frozen=True)
+class Corrected(Generic[Said]):
+    """Texts that people corrected, and what they said of them.
+
+    Parameters
+    ----------
+    texts : tuple of (str, Said)
+        Each text as it was received, with what was said of it.
+    learned_until : datetime
+        When the latest of it was said, UTC and naive.
+    gone : int
+        How many more were corrected that history no longer has.
+    """
+
+    texts: tuple[tuple[str, Said], ...]
+    learned_until: dt.datetime
+    gone: int
+
+
+def corrected_texts(history: History, corrections: Sequence[Correction]) -> Corrected[str]:
     """Find the texts whose tone people corrected.
 
     Parameters
@@ -38,21 +61,21 @@ def corrected_texts(
 
     Returns
     -------
-    tuple of (str, str)
-        Text and tone.
+    Corrected of str
+        The tone of each.
 
     Raises
     ------
     TrainingError
         If there is none.
     """
-    tones = {item.text_id: item.value for item in corrections if item.part == "sentiment"}
-    return tuple((text, tones[text_id]) for text_id, text in _words(history, tones, "tone"))
+    made = [item for item in corrections if item.part == "sentiment"]
+    return _found(history, made, {item.text_id: item.value for item in made}, "tone")
 
 
 def corrected_intents(
     history: History, corrections: Sequence[Correction]
-) -> tuple[tuple[str, Mapping[str, bool]], ...]:
+) -> Corrected[Mapping[str, bool]]:
     """Find the texts of which people corrected an intent.
 
     Parameters
@@ -62,27 +85,29 @@ def corrected_intents(
 
     Returns
     -------
-    tuple of (str, mapping of str to bool)
-        Text, and whether each of the intents that were corrected is there.
+    Corrected of mapping of str to bool
+        Of each, whether the intents that were corrected are there.
 
     Raises
     ------
     TrainingError
         If there is none.
     """
-    told: dict[str, dict[str, bool]] = {}
-    for item in corrections:
-        if item.part in INTENTS:
-            told.setdefault(item.text_id, {})[item.part] = item.said is True
-    return tuple((text, told[text_id]) for text_id, text in _words(history, told, "intents"))
+    made = [item for item in corrections if item.part in INTENTS]
+    told: dict[str, Mapping[str, bool]] = {}
+    for item in made:
+        told[item.text_id] = {**told.get(item.text_id, {}), item.part: item.said is True}
+    return _found(history, made, told, "intents")
 
 
-def _words(history: History, text_ids: Collection[str], what: str) -> list[tuple[str, str]]:
-    """Look up texts by id."""
+def _found(
+    history: History, made: Sequence[Correction], told: Mapping[str, Said], what: str
+) -> Corrected[Said]:
+    """Look up the texts of corrections by id."""
     words, found = spoken(history), []
-    if words is not None and text_ids:
+    if words is not None and told:
         with history.connect() as connection:
-            wanted = pa.table({"text_id": pa.array(sorted(text_ids), pa.string())})
+            wanted = pa.table({"text_id": pa.array(sorted(told), pa.string())})
             connection.register("wanted", wanted)
             found = connection.execute(
                 f"SELECT text_id, text FROM ({words}) WHERE text IS NOT NULL "
@@ -94,13 +119,20 @@ def _words(history: History, text_ids: Collection[str], what: str) -> list[tuple
             "`churnml text correct TEXT PART=…`, or learn tone from a file of labelled messages "
             "with `churnml text train`."
         )
-    return found
+    there = {text_id for text_id, _ in found}
+    return Corrected(
+        texts=tuple((text, told[text_id]) for text_id, text in found),
+        learned_until=max(item.at for item in made if item.text_id in there),
+        gone=len({*told} - there),
+    )
 
 
 def adapted_intents(
     texts: Sequence[tuple[str, Mapping[str, bool]]],
     names: Names,
     weight: float = WEIGHT,
+    *,
+    learned_until: dt.datetime | None = None,
 ) -> PhraseModel:
     """Learn intents from what the shipped model learnt, and from corrected texts.
 
@@ -112,6 +144,8 @@ def adapted_intents(
         Competitors, whose names tell nothing.
     weight : float
         What each counts beside one of what the shipped model learnt from.
+    learned_until : datetime, optional
+        When the latest was corrected, UTC and naive; kept with the model.
     """
     given = lessons()
     prose = [read_prose(text) for text, _ in texts]
@@ -128,11 +162,19 @@ def adapted_intents(
         np.vstack([given.said, said]),
         intents.NAMES,
         weights=np.vstack([np.ones(given.said.shape), weight * known]),
-        about={"learned_from": "messages written for churnml, and corrections"},
+        about={
+            "learned_from": "messages written for churnml, and corrections",
+            **learned(learned_until),
+        },
     )
 
 
-def adapted(texts: Sequence[tuple[str, str]], weight: float = WEIGHT) -> SentimentModel:
+def adapted(
+    texts: Sequence[tuple[str, str]],
+    weight: float = WEIGHT,
+    *,
+    learned_until: dt.datetime | None = None,
+) -> SentimentModel:
     """Learn tone from what the shipped model learnt, and from corrected texts.
 
     Parameters
@@ -141,6 +183,8 @@ def adapted(texts: Sequence[tuple[str, str]], weight: float = WEIGHT) -> Sentime
         Text and tone.
     weight : float
         What each counts beside one of what the shipped model learnt from.
+    learned_until : datetime, optional
+        When the latest was corrected, UTC and naive; kept with the model.
 
     Returns
     -------
@@ -155,6 +199,9 @@ def adapted(texts: Sequence[tuple[str, str]], weight: float = WEIGHT) -> Sentime
         penalty=PENALTY,
         sign_weight=SIGN_WEIGHT,
         weights=[1.0] * len(shipped) + [weight] * len(texts),
-        about={"learned_from": "sentences written for churnml, and corrections"},
+        about={
+            "learned_from": "sentences written for churnml, and corrections",
+            **learned(learned_until),
+        },
     )
     return model.cooled(cooling(shipped))

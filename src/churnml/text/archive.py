@@ -7,6 +7,7 @@ by another version is asked for, never a side effect.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ SCHEMA = pa.schema(
 )
 PARTS = tuple(name for name in SCHEMA.names if name not in {"digest", "language", "evidence"})
 _VERSION = b"churnml_reader"
+_LEARNED_UNTIL = b"churnml_learned_until"
 _WAITING = "churnml_texts_waiting"
 _CHUNK = 50_000  # texts read between two writes: what a killed process loses at most
 _STEP = 1_000  # texts between two signs of progress
@@ -65,6 +67,21 @@ class Archive:
         SourceError
             If the file is damaged.
         """
+        return self._kept_with(_VERSION)
+
+    @property
+    def learned_until(self) -> dt.datetime | None:
+        """When people said the latest of what that reader had learned; None where they did not.
+
+        Raises
+        ------
+        SourceError
+            If the file is damaged.
+        """
+        told = self._kept_with(_LEARNED_UNTIL)
+        return dt.datetime.fromisoformat(told) if told else None
+
+    def _kept_with(self, name: bytes) -> str | None:
         if not self.path.is_file():
             return None
         try:
@@ -73,7 +90,7 @@ class Archive:
             raise self._damaged(error) from error
         if schema.remove_metadata() != SCHEMA:
             raise self._damaged("it has other columns than this version of churnml writes")
-        return str((schema.metadata or {}).get(_VERSION, b"").decode())
+        return str((schema.metadata or {}).get(name, b"").decode())
 
     def _damaged(self, why: object) -> SourceError:
         return SourceError(
@@ -152,7 +169,7 @@ class Archive:
                         progress("reading what customers wrote", done / waiting)
                     found.append(_row(rows[len(found)][0], reading))
                     done += 1
-                self._append(found, who.version)
+                self._append(found, who)
 
     def _waiting(self, history: History, connection: duckdb.DuckDBPyConnection) -> int:
         """Lay out the texts that have no reading, each once, and count them."""
@@ -170,9 +187,12 @@ class Archive:
         row = connection.execute(f"SELECT count(*) FROM {_WAITING}").fetchone()
         return int(row[0]) if row else 0
 
-    def _append(self, rows: list[dict[str, Any]], version: str) -> None:
+    def _append(self, rows: list[dict[str, Any]], who: Reader) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        schema = SCHEMA.with_metadata({_VERSION: version.encode()})
+        known = {_VERSION: who.version.encode()}
+        if who.learned_until is not None:
+            known[_LEARNED_UNTIL] = who.learned_until.isoformat().encode()
+        schema = SCHEMA.with_metadata(known)
         new = self.path.with_name(f".{ARCHIVE}.unfinished")
         with pq.ParquetWriter(new, schema, compression="zstd") as writer:
             for batch in self._kept():

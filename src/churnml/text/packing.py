@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import io
 import json
@@ -20,6 +21,7 @@ from churnml.errors import BundleError, ConfigError
 
 Floats = npt.NDArray[np.float64]
 
+_LEARNED_UNTIL = "learned_until"  # by which `about` of a model tells it
 _META = "model.json"
 _ARRAY = ".npy"
 
@@ -77,8 +79,15 @@ class Parts:
             raise ConfigError(f"{path}: cannot be written: {error.strerror or error}.") from error
 
 
+def learned(until: dt.datetime | None) -> dict[str, str]:
+    """Tell in `about` of a model when people said the latest of what it learned."""
+    return {} if until is None else {_LEARNED_UNTIL: until.isoformat()}
+
+
 class Packed(ABC):
-    """A model that is kept as `Parts`."""
+    """A model that is kept as `Parts`; `about` says what it learned from."""
+
+    about: dict[str, Any]
 
     @property
     @abstractmethod
@@ -89,6 +98,12 @@ class Packed(ABC):
     def version(self) -> str:
         """SHA-256 of what it says, by which readings name the model that made them."""
         return self.parts.digest
+
+    @property
+    def learned_until(self) -> dt.datetime | None:
+        """When people said the latest of what it learned, UTC; None where they said nothing."""
+        said = self.about.get(_LEARNED_UNTIL)
+        return None if said is None else dt.datetime.fromisoformat(said)
 
     def save(self, path: Path) -> None:
         """Write the model to a file.

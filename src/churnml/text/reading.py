@@ -10,6 +10,7 @@ would look like a reading.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -136,11 +137,19 @@ class Reader:
         self._intents = Intents(intents)
         self._themes = Themes(vocabulary.themes)
 
+    @property
+    def _models(self) -> tuple[SentimentModel | PhraseModel, ...]:
+        return self.model, self._intents.model, self._levels.model
+
+    @property
+    def learned_until(self) -> dt.datetime | None:
+        """When people said the latest of what its models learned, UTC; None where they did not."""
+        return max(filter(None, (model.learned_until for model in self._models)), default=None)
+
     @cached_property
     def version(self) -> str:
         """What readings are named by: all that they depend on but the text."""
-        models = (self.model, self._intents.model, self._levels.model)
-        versions = "\n".join(model.version for model in models)
+        versions = "\n".join(model.version for model in self._models)
         parts = f"{RULES}\n{versions}\n{self._vocabulary.model_dump_json()}"
         return f"{RULES}.{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
 

@@ -98,6 +98,7 @@ class Readings:
             progress("laying out readings", 0.9)
             self._write(words, history, archive, made_from)
         path = self._table(made_from)
+        until = archive.learned_until
         return replace(
             history,
             contracts=MappingProxyType({**history.contracts, READINGS.name: READINGS}),
@@ -106,6 +107,9 @@ class Readings:
             digests=MappingProxyType({**history.known_digests, READINGS.name: made_from}),
             made_by=MappingProxyType(
                 {**history.made_by, READINGS.name: archive.version or "nobody"}
+            ),
+            learned_until=MappingProxyType(
+                {**history.learned_until, **({READINGS.name: until} if until else {})}
             ),
         )
 

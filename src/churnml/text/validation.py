@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from churnml.errors import TrainingError
 from churnml.history.tables import SENTIMENTS
+from churnml.text.packing import learned
 from churnml.text.sentiment import SentimentModel
 
 FOLDS = 5
@@ -36,7 +38,11 @@ class Validated:
 
 
 def cross_validated(
-    texts: Sequence[str], labels: Sequence[str], progress: Callable[[str, float], None]
+    texts: Sequence[str],
+    labels: Sequence[str],
+    progress: Callable[[str, float], None],
+    *,
+    labelled_until: dt.datetime | None = None,
 ) -> Validated:
     """Learn tone, and measure it by folds.
 
@@ -46,6 +52,9 @@ def cross_validated(
         Messages and their tones.
     progress : callable
         Told what is being done and the share that is done.
+    labelled_until : datetime, optional
+        When the latest label was given, UTC and naive; kept with the model, by which training
+        knows what it reads in hindsight.
 
     Raises
     ------
@@ -56,7 +65,7 @@ def cross_validated(
     from sklearn.model_selection import StratifiedGroupKFold
 
     progress("learning tone", 0.0)
-    model = SentimentModel.fit(texts, labels)
+    model = SentimentModel.fit(texts, labels, about=learned(labelled_until))
     names, target = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
     rare = np.bincount(target).argmin()
     if (count := int((target == rare).sum())) < FOLDS:

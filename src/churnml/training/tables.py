@@ -24,6 +24,7 @@ from churnml.features.engine import load_function
 from churnml.features.knowledge import KnownRule, known_rules
 from churnml.features.snapshot import keep
 from churnml.features.table import (
+    CUTOFF,
     META,
     Fingerprints,
     TrainingTable,
@@ -191,6 +192,7 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
     path = project.training / f"{recipe.name}.parquet"
     silent = stale_tables(history, catalogue, history.observed_until)
     old = [item.document() for item in silent]
+    known = known_rules(catalogue, history.contracts, history.made_by)
     made = _earlier(path, fingerprints, old)
     if made is None:
         progress("labels", 0.0)
@@ -204,11 +206,11 @@ def prepare(project: Project, recipe: Recipe, progress: Progress) -> Prepared:
             "given": list(recipe.label.given),
             "stale": old,
             "arrival": {**asdict(late), "too_late": late.too_late},
+            "hindsight": in_hindsight(history, known, table.frame[CUTOFF].to_pylist()),
             **data_sheet(table, catalogue, dropped=labels.dropped, omissions=omissions),
         }
         _write_sheet(path.with_suffix(".json"), sheet)
         made = _Made(table, MappingProxyType(sheet))
-    known = known_rules(catalogue, history.contracts, history.made_by)
     return Prepared(made.table, catalogue, known, made.sheet, path)
 
 
@@ -274,6 +276,39 @@ def stale_tables(history: History, catalogue: Catalogue, cutoff: dt.datetime) ->
     """
     read = {item.entry.table for item in catalogue.features if item.entry.table is not None}
     return stale(history, told_by(read), cutoff)
+
+
+def in_hindsight(
+    history: History, tables: Collection[str], cutoffs: Collection[dt.datetime]
+) -> list[dict[str, Any]]:
+    """Say which tables were made by what had learned from people's labels of after a cutoff.
+
+    Parameters
+    ----------
+    history : History
+        Clean history.
+    tables : collection of str
+        The tables that features read.
+    cutoffs : collection of datetime
+        UTC, naive; any number of times each.
+
+    Returns
+    -------
+    list of dict
+        In values that JSON knows; ``said`` is the whole in words.
+    """
+    times, found = set(cutoffs), []
+    for table in sorted({*tables} & {*history.learned_until}):
+        until = history.learned_until[table]
+        if before := sum(cutoff < until for cutoff in times):
+            said = (
+                f"{table!r} were made by a model that learned from labels of people up to "
+                f"{until:%Y-%m-%d}, after {before} of {len(times)} cutoffs: at these it may know "
+                "what nobody knew then, and figures may be better than they would have been. "
+                "Compare with the shipped model before you trust them."
+            )
+            found.append({"table": table, "learned_until": until.isoformat(), "said": said})
+    return found
 
 
 def told_by(tables: Collection[str]) -> set[str]:
