@@ -36,6 +36,14 @@ def test_a_model_keeps_until_when_it_was_taught(tmp_path: Path) -> None:
     assert SentimentModel.load(tmp_path / "own.npz").learned_until == until
 
 
+def test_what_is_quoted_teaches_nothing() -> None:
+    """The label stands in the quotation alone, which is not read."""
+    texts = [f"Re: note {n}\n\n> {word} {word}" for n in range(10) for word in ("qx", "zv")]
+    found = cross_validated(texts, ["positive", "negative"] * 10, lambda *_: None)
+    said = found.model.probabilities(["qx qx", "zv zv"])
+    assert said.round(3).tolist() == [[0.5, 0.0, 0.0, 0.5, 0.0]] * 2
+
+
 def test_messages_of_one_text_stand_on_one_side() -> None:
     """Every text twice: were its twin to teach, it would be known by heart."""
     texts = [f"{word} {n}" for n in range(10) for word in ("qx", "zv")]

@@ -11,6 +11,7 @@ import numpy as np
 from churnml.errors import TrainingError
 from churnml.history.tables import SENTIMENTS
 from churnml.text.packing import learned
+from churnml.text.prose import blank
 from churnml.text.sentiment import SentimentModel
 
 FOLDS = 5
@@ -49,7 +50,7 @@ def cross_validated(
     Parameters
     ----------
     texts, labels : sequence of str
-        Messages and their tones.
+        Messages as they were received, and their tones.
     progress : callable
         Told what is being done and the share that is done.
     labelled_until : datetime, optional
@@ -65,6 +66,7 @@ def cross_validated(
     from sklearn.model_selection import StratifiedGroupKFold
 
     progress("learning tone", 0.0)
+    texts = [blank(text) for text in texts]  # what will be read of them
     model = SentimentModel.fit(texts, labels, about=learned(labelled_until))
     names, target = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
     rare = np.bincount(target).argmin()
