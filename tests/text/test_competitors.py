@@ -110,3 +110,25 @@ def test_quoted_replies_name_nobody() -> None:
 def test_every_span_quotes_the_message(message: str) -> None:
     for finding in find(message):
         assert finding.span.text == message[finding.span.start : finding.span.end]
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("O\u2019Hara", "O'Hara"),
+        ("O'Hara", "O\u2019Hara\u2019s"),
+        ("Foo\u2011Bar", "foo-bar"),
+        ("\u0130zmir", "\u0130zmir"),
+        ("C++ (Pro)", "c++ (pro)"),
+        ("E*Mart", "E*MART"),
+    ],
+)
+def test_names_are_found_however_they_are_typed(name: str, written: str) -> None:
+    names = Names([Competitor(name=name)])
+    assert [who for who, _, _ in names.find(read_prose(f"Look at {written} now"))] == [name]
+
+
+def test_a_name_as_written_may_be_typed_with_other_marks() -> None:
+    names = Names([Competitor(name="Hot\u2019s", as_written=True)])
+    assert names.find(read_prose("We saw Hot's.")) == [("Hot\u2019s", 7, 12)]
+    assert names.find(read_prose("We saw hot\u2019s.")) == []

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from churnml.text.clauses import rule
 from churnml.text.moves import CompetitorLevel, judge
 from churnml.text.phrases import PhraseModel
-from churnml.text.prose import Prose, Span, read_prose, stems
+from churnml.text.prose import Prose, Span, plain, read_prose, stems, straight
 from churnml.text.terms import terms_pattern
 from churnml.text.vocabulary import Competitor
 from churnml.text.wording import Wording, wording
@@ -63,7 +63,7 @@ class Names:
 
     def __init__(self, listed: Iterable[Competitor]) -> None:
         listed = tuple(listed)
-        self._by_name = {name.lower(): item for item in listed for name in item.names}
+        self._by_name = {plain(name): item for item in listed for name in item.names}
         self._pattern = terms_pattern(self._by_name)
         told = [read_prose(name).stems for name in self._by_name]
         self._stems = frozenset().union(*told) if all(told) else None  # some scripts have none
@@ -79,8 +79,8 @@ class Names:
         for match in self._pattern.finditer(prose.plain):
             words = " ".join(match[0].split())
             competitor = self._by_name[words]
-            written = " ".join(prose.text[match.start() : match.end()].split())
-            if not competitor.as_written or written in competitor.names:
+            written = straight(" ".join(prose.text[match.start() : match.end()].split()))
+            if not competitor.as_written or written in map(straight, competitor.names):
                 yield competitor.name, match.start(), match.end()
 
 

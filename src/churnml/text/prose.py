@@ -171,9 +171,19 @@ def read_prose(text: str) -> Prose:
         Its prose, its sentences and its words; nothing is ever cut out, so offsets stay.
     """
     blanked = blank(text)
-    plain = _lower(blanked if blanked.isascii() else blanked.translate(_PLAIN))
-    plain = plain.translate(_SPACE) if "\n" in plain or "\t" in plain else plain
-    return Prose(text, blanked, plain, tuple(split(blanked)), frozenset(_STEM.findall(plain)))
+    small = plain(blanked)
+    return Prose(text, blanked, small, tuple(split(blanked)), frozenset(_STEM.findall(small)))
+
+
+def straight(text: str) -> str:
+    """Straighten quotation marks and hyphens; each is one character still."""
+    return text if text.isascii() else text.translate(_PLAIN)
+
+
+def plain(text: str) -> str:
+    """Write a text as `Prose.plain` has it, of the same length."""
+    small = _lower(straight(text))
+    return small.translate(_SPACE) if "\n" in small or "\t" in small else small
 
 
 def blank(text: str) -> str:

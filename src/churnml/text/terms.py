@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
+from churnml.text.prose import plain
+
 # A letter leads on to what may follow it.
 _Tree: TypeAlias = "dict[str, _Tree]"
 
@@ -31,7 +33,7 @@ def terms_pattern(terms: Iterable[str]) -> re.Pattern[str]:
     tree: _Tree = {}
     for term in terms:
         node = tree
-        for letter in term.lower().removesuffix("*"):
+        for letter in plain(term).removesuffix("*"):
             node = node.setdefault(letter, {})
         node[_ANY if term.endswith("*") else _END] = {}
     return re.compile(rf"(?<!\w){_expression(tree)}(?!\w)" if tree else r"(?!)")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from churnml.text.clauses import rule
-from churnml.text.prose import Prose, Span
+from churnml.text.prose import Prose, Span, plain
 from churnml.text.terms import terms_pattern
 from churnml.text.vocabulary import ThemeWords
 
@@ -71,7 +71,7 @@ class Themes:
         for theme in Theme:
             for term in getattr(words, theme):
                 of = self._begun if term.endswith("*") else self._exact
-                key = term.lower().removesuffix("*")
+                key = plain(term).removesuffix("*")
                 of[key] = (*of.get(key, ()), theme)
         self._pattern = terms_pattern(
             [*self._exact, *(f"{beginning}*" for beginning in self._begun)]

@@ -24,6 +24,8 @@ def _term(text: str) -> str:
 def _name(text: str) -> str:
     if not text.strip():
         raise ValueError("expected a name")
+    if text.rstrip().endswith("*"):
+        raise ValueError("names are whole words; a * at the end, for any ending, is for themes")
     return " ".join(text.split())
 
 
