@@ -76,6 +76,22 @@ def test_levels_are_those_of_the_shipped_file(signs: Indicators) -> None:
     }
 
 
+def test_later_corrections_count_where_asked_and_later_texts_never(signs: Indicators) -> None:
+    first = {**reading(1, 40, cancel_request=True), "replaced_at": ago(10)}
+    second = {**reading(1, 40, cancel_request=False), "recorded_at": ago(10)}
+    held = history(readings=[first, second, reading(2, 20, cancel_question=True)])
+
+    def seen(days: float, corrected_until: dt.datetime | None = None) -> list[str]:
+        found = see(held, signs, ago(days), corrected_until=corrected_until)
+        return [item.indicator.value for item in found]
+
+    assert seen(20) == ["cancel_request"]
+    assert seen(20, corrected_until=NOW) == []
+    assert seen(20, corrected_until=ago(10)) == ["cancel_request"]
+    assert seen(20, corrected_until=ago(50)) == ["cancel_request"]
+    assert seen(0) == seen(0, corrected_until=NOW) == ["cancel_question"]
+
+
 def test_texts_show_themselves(signs: Indicators) -> None:
     held = history(
         readings=[

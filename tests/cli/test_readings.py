@@ -243,3 +243,25 @@ def test_signs_of_leaving_are_shown(run: Call, inbox: Path, root: Path) -> None:
     assert found["evidence"][0]["source"] == "messages/m1"
     status, _, err = run("indicators", "-C", inbox, "--as-of", "2030-01-01")
     assert (status, "beyond what was observed" in err) == (1, True)
+
+
+def test_what_a_person_says_shows_at_once(run: Call, inbox: Path, root: Path) -> None:
+    for name in ("indicators.toml", "responses.toml"):
+        (inbox / "serving" / name).write_bytes((root / "serving" / name).read_bytes())
+    given = "text", "correct", "messages/m1", "cancel_request=no", "sentiment=hostile"
+    assert run(*given, "--by", "ann", "-C", inbox)[0] == 0
+
+    def said(*command: str) -> list[dict[str, object]]:
+        found: list[dict[str, object]] = json.loads(run(*command, "-C", inbox, "--json")[1])
+        return found
+
+    signs = said("indicators", "a")
+    assert [item["indicator"] for item in signs] == ["competitor", "usage_fall"]
+    (due, *_) = said("responses", "a")
+    assert (due["text_id"], due["level"], due["intents"]) == ("messages/m1", 4, [])
+    (week,) = said("mix", "--weeks", "1")
+    assert week["negative"] == pytest.approx(1 / 3)
+    # What was said today was not known then.
+    then = said("indicators", "a", "--as-of", "2024-02-03")
+    assert then[0]["indicator"] == "cancel_request"
+    assert said("mix", "--weeks", "1", "--as-of", "2024-02-03")[0]["negative"] == 0

@@ -173,7 +173,13 @@ def read_indicators(path: Path) -> Indicators:
     return read_model(Indicators, path)
 
 
-def see(history: History, indicators: Indicators, cutoff: dt.datetime) -> tuple[Seen, ...]:
+def see(
+    history: History,
+    indicators: Indicators,
+    cutoff: dt.datetime,
+    *,
+    corrected_until: dt.datetime | None = None,
+) -> tuple[Seen, ...]:
     """Look for the seven indicators at all current accounts.
 
     Parameters
@@ -184,6 +190,8 @@ def see(history: History, indicators: Indicators, cutoff: dt.datetime) -> tuple[
         When each holds.
     cutoff : datetime
         UTC, naive; only what was known strictly before is looked at.
+    corrected_until : datetime, optional
+        Until when corrections of readings count; until the cutoff if omitted.
 
     Returns
     -------
@@ -191,7 +199,7 @@ def see(history: History, indicators: Indicators, cutoff: dt.datetime) -> tuple[
         By account, the gravest first. Where history has subscriptions, accounts without a running
         term are left out.
     """
-    look = Look(history, cutoff)
+    look = Look(history, cutoff, corrected_until)
     found = [
         seen
         for indicator in Indicator

@@ -12,7 +12,7 @@ import pyarrow as pa
 from churnml.errors import DataError, nearest
 from churnml.history.asof import History, as_of_select, microseconds
 from churnml.history.dialect import instant, literal
-from churnml.history.tables import ACCOUNT_ID
+from churnml.history.tables import ACCOUNT_ID, READINGS
 from churnml.labels.terms import Terms
 
 
@@ -26,10 +26,14 @@ class Look:
         Clean history.
     cutoff : datetime
         UTC, naive; only what was known strictly before is looked at.
+    corrected_until : datetime, optional
+        Until when corrections of readings count, which are younger than the newest export; as all
+        else until the cutoff if omitted.
     """
 
     history: History
     cutoff: dt.datetime
+    corrected_until: dt.datetime | None = None
 
     def has(self, table: str, *columns: str) -> bool:
         """Whether history has a table with some columns."""
@@ -38,7 +42,15 @@ class Look:
 
     def view(self, table: str) -> str:
         """A table as it was known, as a subquery."""
-        query = as_of_select(self.history.contracts[table], self.cutoff)
+        known = self._known(table, self.cutoff)
+        if table != READINGS.name or self.corrected_until is None:
+            return known
+        # No text of after the cutoff comes in with what was said of the others since.
+        corrected = self._known(table, max(self.cutoff, self.corrected_until))
+        return f"(SELECT * FROM {corrected} WHERE text_id IN (SELECT text_id FROM {known}))"
+
+    def _known(self, table: str, until: dt.datetime) -> str:
+        query = as_of_select(self.history.contracts[table], until)
         return f"({query.sql(dialect='duckdb', identify=True)})"
 
     def since(self, days: float) -> str:

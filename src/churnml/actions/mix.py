@@ -70,7 +70,12 @@ class Week:
 
 
 def weekly_mix(
-    history: History, spec: MixSpec, cutoff: dt.datetime, *, weeks: int
+    history: History,
+    spec: MixSpec,
+    cutoff: dt.datetime,
+    *,
+    weeks: int,
+    corrected_until: dt.datetime | None = None,
 ) -> tuple[Week, ...]:
     """Count the tones of the latest weeks.
 
@@ -84,13 +89,15 @@ def weekly_mix(
         UTC, naive; only what was known strictly before is counted.
     weeks : int
         How many, the one of the cutoff included.
+    corrected_until : datetime, optional
+        Until when corrections of readings count; until the cutoff if omitted.
 
     Returns
     -------
     tuple of Week
         The earliest first, weeks without texts among them.
     """
-    look = Look(history, cutoff)
+    look = Look(history, cutoff, corrected_until)
     last_instant = cutoff - dt.timedelta(microseconds=1)
     monday = last_instant.date() - dt.timedelta(days=last_instant.weekday())
     begins = [monday - _WEEK * back for back in reversed(range(weeks))]

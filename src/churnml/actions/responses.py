@@ -172,7 +172,12 @@ def read_responses(path: Path) -> Responses:
 
 
 def owed(
-    history: History, responses: Responses, cutoff: dt.datetime, *, days: float
+    history: History,
+    responses: Responses,
+    cutoff: dt.datetime,
+    *,
+    days: float,
+    corrected_until: dt.datetime | None = None,
 ) -> tuple[Due, ...]:
     """Say which answers the texts of some days are owed.
 
@@ -186,13 +191,15 @@ def owed(
         UTC, naive; only what was known strictly before is looked at.
     days : float
         How far back texts are looked at.
+    corrected_until : datetime, optional
+        Until when corrections of readings count; until the cutoff if omitted.
 
     Returns
     -------
     tuple of Due
         The gravest level first, then what is due first.
     """
-    look = Look(history, cutoff)
+    look = Look(history, cutoff, corrected_until)
     if not look.has("readings"):
         return ()
     found = [_due(row, responses, cutoff) for row in look.rows(_query(look, days))]

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, AsOf, ProjectFolder, open_as_of, open_history_project
+from churnml.cli.options import (
+    AsJson,
+    AsOf,
+    ProjectFolder,
+    corrected_until,
+    open_as_of,
+    open_history_project,
+)
 
 if TYPE_CHECKING:
     from churnml.actions.indicators import Seen
@@ -35,7 +42,7 @@ def indicators(
     history, cutoff = open_as_of(there, as_of, TABLES)
     if account is not None:
         Look(history, cutoff).require_account(account)
-    found = see(history, signs, cutoff)
+    found = see(history, signs, cutoff, corrected_until=corrected_until(as_of))
     chosen = [item for item in found if account in {None, item.account_id}]
     if as_json:
         console.emit([_document(item) for item in chosen])

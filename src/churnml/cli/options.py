@@ -160,6 +160,11 @@ def open_as_of(
     return history, cutoff
 
 
+def corrected_until(as_of: dt.datetime | None) -> dt.datetime | None:
+    """Say until when corrections count: all that there are, unless a date is asked for."""
+    return dt.datetime.now(dt.UTC).replace(tzinfo=None) if as_of is None else None
+
+
 def recipe_name(project: Project, given: str | None) -> str:
     """Name the recipe that is meant: the one given, or the only one there is.
 

@@ -87,8 +87,8 @@ def correct(
 ) -> None:
     """Correct the reading of a text; what a person says wins from now on, and not before.
 
-    It is a line of data/corrections.csv. Features count it at every cutoff from now on, and
-    `churnml text adapt` learns from it.
+    It is a line of data/corrections.csv. Signs, responses and the mix show it at once, features
+    count it at every cutoff from now on, and `churnml text adapt` learns from it.
     """
     from churnml.errors import ConfigError
     from churnml.history.tables import READINGS

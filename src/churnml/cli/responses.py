@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, AsOf, ProjectFolder, open_as_of, open_history_project
+from churnml.cli.options import (
+    AsJson,
+    AsOf,
+    ProjectFolder,
+    corrected_until,
+    open_as_of,
+    open_history_project,
+)
 
 if TYPE_CHECKING:
     from churnml.actions.mix import Week
@@ -45,11 +52,8 @@ def responses(
     history, cutoff = open_as_of(there, as_of, TABLES)
     if account is not None:
         Look(history, cutoff).require_account(account)
-    found = [
-        item
-        for item in owed(history, levels, cutoff, days=days)
-        if account in {None, item.account_id}
-    ]
+    texts = owed(history, levels, cutoff, days=days, corrected_until=corrected_until(as_of))
+    found = [item for item in texts if account in {None, item.account_id}]
     shown = [item for item in found if every or (item.state and item.state.value in _OPEN)]
     if as_json:
         console.emit([_due(item) for item in shown])
@@ -87,7 +91,7 @@ def mix(
     there = open_history_project(project)
     spec = read_responses(there.serving / FILE).mix
     history, cutoff = open_as_of(there, as_of, TABLES)
-    found = weekly_mix(history, spec, cutoff, weeks=weeks)
+    found = weekly_mix(history, spec, cutoff, weeks=weeks, corrected_until=corrected_until(as_of))
     if as_json:
         console.emit([_week(item) for item in found])
         return
