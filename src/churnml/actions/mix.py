@@ -44,18 +44,14 @@ class Week:
         Whether the week was over; of another one the texts so far are counted.
     counts : mapping of str to int
         Texts of each of `SENTIMENTS`.
-    low, high : float
-        95 % interval of the share of negative and hostile texts; nan without texts.
-    band : Band or None
-        By that share; None without texts.
+    spec : MixSpec
+        When it is yellow, and when red.
     """
 
     begins: dt.date
     whole: bool
     counts: Mapping[str, int]
-    low: float
-    high: float
-    band: Band | None
+    spec: MixSpec
 
     @property
     def texts(self) -> int:
@@ -63,10 +59,28 @@ class Week:
         return sum(self.counts.values())
 
     @property
+    def bad(self) -> int:
+        """How many are negative or hostile."""
+        return self.counts["negative"] + self.counts["hostile"]
+
+    @property
     def negative(self) -> float:
         """The share of negative and hostile texts; nan without texts."""
-        bad = self.counts["negative"] + self.counts["hostile"]
-        return bad / self.texts if self.texts else math.nan
+        return self.bad / self.texts if self.texts else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of that share; nan without texts."""
+        return wilson(self.bad, self.texts)
+
+    @property
+    def band(self) -> Band | None:
+        """How alarming that share is; None without texts."""
+        if not self.texts:
+            return None
+        if self.negative > self.spec.red_above:
+            return Band.RED
+        return Band.YELLOW if self.negative >= self.spec.yellow_from else Band.GREEN
 
 
 def weekly_mix(
@@ -110,26 +124,15 @@ def weekly_mix(
         )
         for row in rows:
             counts[row["week"]][row["sentiment"]] = row["texts"]
-    return tuple(_week(begin, counts[begin], spec, cutoff) for begin in begins)
-
-
-def _week(begin: dt.date, counts: dict[str, int], spec: MixSpec, cutoff: dt.datetime) -> Week:
-    bad, texts = counts["negative"] + counts["hostile"], sum(counts.values())
-    low, high = wilson(bad, texts)
-    return Week(
-        begins=begin,
-        whole=dt.datetime.combine(begin, dt.time()) + _WEEK <= cutoff,
-        counts=MappingProxyType(counts),
-        low=low,
-        high=high,
-        band=_band(bad / texts, spec) if texts else None,
+    return tuple(
+        Week(
+            begins=begin,
+            whole=dt.datetime.combine(begin, dt.time()) + _WEEK <= cutoff,
+            counts=MappingProxyType(counts[begin]),
+            spec=spec,
+        )
+        for begin in begins
     )
-
-
-def _band(share: float, spec: MixSpec) -> Band:
-    if share > spec.red_above:
-        return Band.RED
-    return Band.YELLOW if share >= spec.yellow_from else Band.GREEN
 
 
 def wilson(found: int, count: int) -> tuple[float, float]:

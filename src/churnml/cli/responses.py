@@ -98,8 +98,9 @@ def mix(
     typer.echo("week of     texts  " + "".join(f"{name:>10}" for name in SENTIMENTS) + "  negative")
     for item in found:
         counts = "".join(f"{count:>10,}" for count in item.counts.values())
+        low, high = item.interval
         share = (
-            f"{item.negative:>8.1%}  {item.band.value} ({item.low:.1%} to {item.high:.1%})"
+            f"{item.negative:>8.1%}  {item.band.value} ({low:.1%} to {high:.1%})"
             if item.band
             else "       –"
         )
@@ -124,13 +125,14 @@ def _due(item: Due) -> dict[str, Any]:
 
 def _week(item: Week) -> dict[str, Any]:
     there = item.band is not None
+    low, high = item.interval
     return {
         "week": item.begins.isoformat(),
         "whole": item.whole,
         "texts": item.texts,
         "counts": dict(item.counts),
         "negative": item.negative if there else None,
-        "low": item.low if there else None,
-        "high": item.high if there else None,
+        "low": low if there else None,
+        "high": high if there else None,
         "band": item.band.value if item.band else None,
     }
