@@ -37,6 +37,14 @@ MESSAGES = st.one_of(
 )
 
 
+def test_every_closing_of_many_goes_with_what_is_below_it() -> None:
+    """So many that a copy of the message for each would take minutes."""
+    below = "Thanks,\nBob Stone\n"
+    assert blank(below * 5000).strip() == ""
+    text = blank(f"{below * 2}we still wait for a call\n{below}")
+    assert text.strip() == "we still wait for a call"
+
+
 def prose(text: str) -> str:
     return " ".join(blank(text).split())
 

@@ -88,6 +88,7 @@ _UNSUBSCRIBE = re.compile(
 )
 _POSTSCRIPT = re.compile(r"p\.? ?s\b", re.IGNORECASE)
 _SIGNATURE = 600
+_LINE = re.compile(r"\n([^\n]*\S[^\n]*)")  # with something on it
 _TITLE_WORDS = frozenset(
     {"of", "and", "the", "for", "at", "de", "van", "von", "der", "la", "on", "in"}
 )
@@ -307,21 +308,29 @@ def _without_signature(text: str) -> str:
         text = _DEVICE.sub(_spaces, text)
     if match := _DELIMITER.search(text):
         text = _blank_from(text, match.start())
-    for match in _CLOSING.finditer(text):
-        end = _signature_end(text, match.end())
-        if end > match.end() or not match["thanks"]:
-            text = _blank_from(text, match.start(), end)
-    return text
+    closings = list(_CLOSING.finditer(text))
+    return _without_closings(text, closings) if closings else text
 
 
-def _signature_end(text: str, start: int) -> int:
-    """Where the names, titles and numbers below a closing end: at a line that is a sentence."""
-    end = start
-    for line in re.finditer(r"\n([^\n]*)", text[start : start + _SIGNATURE]):
+def _without_closings(text: str, closings: list[re.Match[str]]) -> str:
+    """Blank closings with what is below each; a copy a closing would take time without end."""
+    chars = list(text)
+    for match in closings:
+        below = "".join(chars[match.end() : match.end() + _SIGNATURE])
+        length = _signature(below)
+        if length or not match["thanks"]:
+            blanked = re.sub(r"[^\n]", " ", match[0] + below[:length])
+            chars[match.start() : match.end() + length] = blanked
+    return "".join(chars)
+
+
+def _signature(text: str) -> int:
+    """How far names, titles and numbers go below a closing: to a line that is a sentence."""
+    end = 0
+    for line in _LINE.finditer(text):
         words = line[1].split()
         said = sum(word[0].islower() and word not in _TITLE_WORDS for word in words)
         if said >= 3 or line[1].rstrip().endswith(("?", "!")) or _POSTSCRIPT.match(line[1]):
             break
-        if words:
-            end = start + line.end()
+        end = line.end()
     return end
