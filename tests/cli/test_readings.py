@@ -139,7 +139,7 @@ def test_corrections_are_learned(run: Call, inbox: Path, tmp_path: Path) -> None
     status, out, err = run("text", "adapt", model, "-C", inbox)
     assert status == 0, err
     assert out.startswith("Learned 1 corrected texts beside the shipped ones.")
-    assert "1 more texts were corrected that are no longer in history" in err
+    assert "1 more texts were corrected that teach nothing" in err
     message = tmp_path / "one.txt"
     message.write_text(WORDS["m3"] + "\n", encoding="utf-8")
 
@@ -174,6 +174,33 @@ def test_corrected_intents_are_learned(run: Call, inbox: Path, tmp_path: Path) -
     words.write_text('intents = "own.npz"\n' + words.read_text("utf-8"), encoding="utf-8")
     assert found() == [["expansion_interest"], ["cancel_request"]]
     words.write_text(words.read_text("utf-8").replace("own.npz", "gone.npz"), encoding="utf-8")
+    status, _, err = run("text", "read", message, "-C", inbox)
+    assert (status, "gone.npz: no model of phrases" in err) == (1, True)
+
+
+def test_corrected_levels_are_learned(run: Call, inbox: Path, tmp_path: Path) -> None:
+    model = inbox / "data" / "levels.npz"
+    given = "text", "adapt", model, "--of", "levels", "-C", inbox
+    status, _, err = run(*given)
+    assert (status, "nobody has corrected the level" in err) == (1, True)
+    correct = "text", "correct", "messages/m3", "competitor_level=switched", "--by", "ann"
+    assert run(*correct, "-C", inbox)[0] == 0
+    status, out, err = run(*given)
+    assert status == 0, err
+    assert out.startswith("Learned 1 corrected texts beside the shipped ones.")
+
+    message = tmp_path / "one.txt"
+    message.write_text(WORDS["m3"] + "\n", encoding="utf-8")
+    words = inbox / "data" / "text.toml"
+
+    def level() -> str:
+        out = run("text", "read", message, "-C", inbox, "--json")[1]
+        return str(json.loads(out)["reading"]["competitors"][0]["level"])
+
+    assert level() == "evaluating"
+    words.write_text('levels = "levels.npz"\n' + words.read_text("utf-8"), encoding="utf-8")
+    assert level() == "switched"
+    words.write_text(words.read_text("utf-8").replace("levels.npz", "gone.npz"), encoding="utf-8")
     status, _, err = run("text", "read", message, "-C", inbox)
     assert (status, "gone.npz: no model of phrases" in err) == (1, True)
 

@@ -30,6 +30,7 @@ class Taught(StrEnum):
 
     TONE = "tone"
     INTENTS = "intents"
+    LEVELS = "levels"
 
 
 def show(
@@ -141,8 +142,8 @@ def adapt(
 ) -> None:
     """Teach a shipped model what people corrected in this project.
 
-    Name it in data/text.toml (model = "tone.npz", or intents = "intents.npz"), and read history
-    anew.
+    Name it in data/text.toml (model = "tone.npz", intents = "intents.npz" or levels =
+    "levels.npz"), and read history anew.
     """
     from churnml.text.corrections import FILE, read_corrections
 
@@ -152,10 +153,10 @@ def adapt(
         history = _history(there, bar)
         model, told = _taught(there, history, read_corrections(there.data / FILE), of)
         model.save(out)
-    if told.gone:
+    if told.passed_over:
         console.warn(
-            f"{told.gone:,} more texts were corrected that are no longer in history; they teach "
-            "nothing."
+            f"{told.passed_over:,} more texts were corrected that teach nothing: they are no "
+            "longer in history, or do not name the competitor that is meant."
         )
     typer.echo(f"Learned {len(told.texts):,} corrected texts beside the shipped ones.")
     typer.echo(f"{out}  {model.version[:12]}")
@@ -171,11 +172,13 @@ def _taught(
         tones = adaptation.corrected_texts(history, corrections)
         return adaptation.adapted(tones.texts, learned_until=tones.learned_until), tones
     names = Names(vocabulary.read_vocabulary(project.data / vocabulary.FILE).competitor)
-    told = adaptation.corrected_intents(history, corrections)
-    return (
-        adaptation.adapted_intents(told.texts, names, learned_until=told.learned_until),
-        told,
-    )
+    if of is Taught.INTENTS:
+        told = adaptation.corrected_intents(history, corrections)
+        until = told.learned_until
+        return adaptation.adapted_intents(told.texts, names, learned_until=until), told
+    levels = adaptation.corrected_levels(history, corrections, names)
+    until = levels.learned_until
+    return adaptation.adapted_levels(levels.texts, names, learned_until=until), levels
 
 
 def _history(project: Project, bar: console.Bar) -> History:

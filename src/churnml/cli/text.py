@@ -22,7 +22,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command("show", short_help="Show what an account said.")(readings.show)
 app.command("correct", short_help="Correct the reading of a text.")(readings.correct)
 app.command("reread", short_help="Read all of history anew.")(readings.reread)
-app.command("adapt", short_help="Learn tone from corrections.")(readings.adapt)
+app.command("adapt", short_help="Learn from corrections.")(readings.adapt)
 
 Column = Annotated[str, typer.Option(metavar="NAME", help="The column of the messages.")]
 File = Annotated[

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from churnml.errors import BundleError
 from churnml.text.clauses import rule
 from churnml.text.moves import CompetitorLevel, judge
 from churnml.text.phrases import PhraseModel
@@ -39,6 +41,7 @@ class CompetitorFinding:
 # A message that names competitors more often than this is a list; the first ones will do.
 _MENTIONS = 20
 SHIPPED = "levels.npz"
+LEVELS = tuple(level.value for level in CompetitorLevel)
 _STEP = {level: step for step, level in enumerate(CompetitorLevel)}
 
 _UNNAMED_STEMS = stems("compe vendo provi suppl alter")
@@ -136,6 +139,23 @@ class Levels:
             if name is not None or level is not CompetitorLevel.MENTIONED:
                 found[place].append(CompetitorFinding(name, level, prose[place].span(*where)))
         return [tuple(items) for items in found]
+
+
+def load_levels(path: Path) -> PhraseModel:
+    """Read a model of how far it has gone with a competitor.
+
+    Raises
+    ------
+    BundleError
+        If it is missing, damaged, or tells of something else.
+    """
+    model = PhraseModel.load(path)
+    if model.names != LEVELS or model.of_signs.shape[0] != len(LEVELS):
+        raise BundleError(
+            f"{path}: tells of {', '.join(model.names)}; expected a model of competitors' levels, "
+            "as `churnml text adapt --of levels` makes one."
+        )
+    return model
 
 
 def _unnamed(prose: Prose) -> Iterator[Mention]:

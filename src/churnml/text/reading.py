@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from churnml.history.tables import SENTIMENTS
-from churnml.text.competitors import CompetitorFinding, Levels, Names, nameless
+from churnml.text.competitors import CompetitorFinding, Levels, Names, load_levels, nameless
 from churnml.text.grams import Letters, letters
 from churnml.text.intents import IntentFinding, Intents, load_intents
 from churnml.text.language import KNOWN, language
@@ -122,6 +122,8 @@ class Reader:
         The shipped one if omitted.
     intents : PhraseModel, optional
         The shipped model of intents if omitted.
+    levels : PhraseModel, optional
+        The shipped model of competitors' levels if omitted.
     """
 
     def __init__(
@@ -129,11 +131,12 @@ class Reader:
         vocabulary: Vocabulary,
         model: SentimentModel | None = None,
         intents: PhraseModel | None = None,
+        levels: PhraseModel | None = None,
     ) -> None:
         self.model = shipped_model() if model is None else model
         self._vocabulary = vocabulary
         self._names = Names(vocabulary.competitor)
-        self._levels = Levels()
+        self._levels = Levels(levels)
         self._intents = Intents(intents)
         self._themes = Themes(vocabulary.themes)
 
@@ -150,7 +153,9 @@ class Reader:
     def version(self) -> str:
         """What readings are named by: all that they depend on but the text."""
         versions = "\n".join(model.version for model in self._models)
-        parts = f"{RULES}\n{versions}\n{self._vocabulary.model_dump_json()}"
+        # A model of levels is counted above, whatever its file is called.
+        words = self._vocabulary.model_dump_json(exclude={"levels"})
+        parts = f"{RULES}\n{versions}\n{words}"
         return f"{RULES}.{hashlib.sha256(parts.encode()).hexdigest()[:12]}"
 
     def read(self, texts: Sequence[str]) -> list[Reading]:
@@ -244,8 +249,10 @@ def read_reader(path: Path, model: Path | None = None) -> Reader:
     if model is None and vocabulary.model is not None:
         model = path.parent / vocabulary.model
     intents = None if vocabulary.intents is None else path.parent / vocabulary.intents
+    levels = None if vocabulary.levels is None else path.parent / vocabulary.levels
     return Reader(
         vocabulary,
         None if model is None else SentimentModel.load(model),
         None if intents is None else load_intents(intents),
+        None if levels is None else load_levels(levels),
     )

@@ -24,7 +24,6 @@ from churnml.history.tables import SENTIMENTS
 from churnml.text import competitors, intents
 from churnml.text.cancellation import find_cancellation
 from churnml.text.messages import Message, read_messages
-from churnml.text.moves import CompetitorLevel
 from churnml.text.phrases import PhraseModel
 from churnml.text.prose import Prose, read_prose
 from churnml.text.sentences import Sentence, read_corpus, sentences
@@ -110,16 +109,16 @@ def make() -> SentimentModel:
 
 @dataclass(frozen=True, eq=False)
 class Lessons:
-    """What the shipped model of intents learns from, ready to learn from.
+    """What a shipped model of phrases learns from, ready to learn from.
 
     Parameters
     ----------
     texts : list of Wording
         Messages (n).
     signs : ndarray (n, n_signs)
-        What the rules of cancellation say of them.
+        What rules say of them.
     said : ndarray of bool (n, n_names)
-        Which of `intents.NAMES` each says.
+        Which of the names that the model tells of each says.
     """
 
     texts: list[Wording]
@@ -128,7 +127,7 @@ class Lessons:
 
 
 def lessons() -> Lessons:
-    """Take the words of the corpus."""
+    """Take the words of the corpus, and which of `intents.NAMES` each message says."""
     messages = read_messages()
     prose = [read_prose(message.text) for message in messages]
     return Lessons(
@@ -147,18 +146,23 @@ def make_intents() -> PhraseModel:
     return PhraseModel.fit(given.texts, given.signs, given.said, intents.NAMES, about=_ABOUT)
 
 
-def make_levels() -> PhraseModel:
-    """Make the shipped model of how far it has gone with a competitor."""
+def level_lessons() -> Lessons:
+    """Take the words of the corpus about a competitor each, and which of its levels they say."""
     texts, ruled, said = [], [], []
-    names = [level.value for level in CompetitorLevel]
     for message in read_messages():
         if message.competitor is not None:
             prose = read_prose(message.text)
             mentions, name = _mentions(prose, message), message.competitor
             texts.append(competitors.about(prose, mentions, name))
             ruled.append(competitors.rules_say(prose, mentions, name)[0])
-            said.append([message.level == level for level in names])
-    return PhraseModel.fit(texts, competitors.signs(ruled), np.array(said), names, about=_ABOUT)
+            said.append([message.level == level for level in competitors.LEVELS])
+    return Lessons(texts, competitors.signs(ruled), np.array(said))
+
+
+def make_levels() -> PhraseModel:
+    """Make the shipped model of how far it has gone with a competitor."""
+    given = level_lessons()
+    return PhraseModel.fit(given.texts, given.signs, given.said, competitors.LEVELS, about=_ABOUT)
 
 
 def _mentions(prose: Prose, message: Message) -> list[competitors.Mention]:

@@ -88,10 +88,14 @@ class Vocabulary(FrozenModel):
         shipped one if omitted.
     intents : str, optional
         The model of intents that `churnml text adapt --of intents` made, in the same way.
+    levels : str, optional
+        The model of competitors' levels that `churnml text adapt --of levels` made, in the same
+        way.
     """
 
     model: str | None = None
     intents: str | None = None
+    levels: str | None = None
     competitor: tuple[Competitor, ...] = ()
     themes: ThemeWords
 
