@@ -27,6 +27,12 @@ def test_every_kind_of_file_gives_rows_and_texts(tmp_path: Path) -> None:
     assert [text for _, text in texts(tmp_path / "a.parquet", "body")] == ["one", ""]
 
 
+def test_a_long_thread_is_one_text(tmp_path: Path) -> None:
+    long = "We still wait. " * 20_000
+    (tmp_path / "a.csv").write_text(f"body\n{long}\n", encoding="utf-8")
+    assert [text for _, text in texts(tmp_path / "a.csv", "body")] == [long]
+
+
 def test_standard_input_holds_a_message_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     given = io.BytesIO("\ufeffone\r\nna\u00efve".encode())
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(given, encoding="ascii"))
@@ -49,6 +55,8 @@ def test_standard_input_holds_a_message_a_line(monkeypatch: pytest.MonkeyPatch) 
         ("a.jsonl", b'{"body": 3}\n', r"row 1: column 'body' holds 3; expected text"),
         ("a.csv", b"id,body\n1,x,y\n", r"line 2: has other fields than the heading's 2"),
         ("a.csv", b"id,body\n1\n", r"line 2: has other fields"),
+        ("a.csv", b"body,id,body\nx,1,y\n", r"heading names 'body' twice"),
+        ("a.jsonl", b"[" * 100_000, r"line 1: no JSON: maximum recursion"),
         ("a.csv", b"body\n\xff\xfe\n", r"cannot be read: .*utf-8"),
         ("a.parquet", b"no parquet at all", r"no Parquet file"),
     ],

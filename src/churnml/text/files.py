@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from churnml.errors import SourceError, nearest
 
 STDIN = Path("-")
 KINDS = (".txt", ".jsonl", ".csv", ".parquet")
+_LONGEST = 2**31 - 1  # characters of a field; Python's own limit is shorter than long threads
 Row = dict[str, Any]
 
 
@@ -108,7 +110,7 @@ def _jsonl(file: TextIO, path: Path) -> Iterator[Row]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SourceError(f"{path}, line {number}: no JSON: {error}.") from error
         if not isinstance(row, dict):
             raise SourceError(f"{path}, line {number}: expected an object, got {line[:40]!r}.")
@@ -116,12 +118,18 @@ def _jsonl(file: TextIO, path: Path) -> Iterator[Row]:
 
 
 def _csv(file: TextIO, path: Path) -> Iterator[Row]:
+    csv.field_size_limit(_LONGEST)
     found = csv.DictReader(file, strict=True)
+    names = found.fieldnames or ()
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise SourceError(
+            f"{path}: its heading names {twice[0]!r} twice, so that one would hide the other. "
+            "Rename one."
+        )
     for row in found:
         if None in row or None in row.values():
             raise SourceError(
-                f"{path}, line {found.line_num}: has other fields than the heading's "
-                f"{len(found.fieldnames or ())}."
+                f"{path}, line {found.line_num}: has other fields than the heading's {len(names)}."
             )
         yield row
 
