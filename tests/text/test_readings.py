@@ -135,6 +135,31 @@ def test_words_of_every_table_are_read_once(reader: Reader, tmp_path: Path) -> N
     assert joined.fingerprint != held.fingerprint
 
 
+def test_words_of_another_tone_than_a_source_tells_show_nothing(
+    reader: Reader, tmp_path: Path
+) -> None:
+    glad, cancels = "Thank you, it works great!", "Please cancel our subscription."
+    held = history(
+        messages=[
+            message(1, glad, sentiment="hostile"),
+            message(2, glad, sentiment="positive"),
+            message(3, cancels, sentiment="hostile"),
+            message(4, "Hm.", sentiment="hostile"),
+            message(5, None, sentiment="hostile"),
+        ]
+    )
+    rows = rows_of(Readings(tmp_path, lambda: reader).joined(held, silent))
+    shown = [set(json.loads(row["evidence"] or "{}")) for row in rows]
+    assert shown == [
+        {"about_positive"},
+        {"sentiment", "about_positive"},
+        {"cancel_request"},
+        set(),
+        set(),
+    ]
+    assert (rows[3]["evidence"], rows[4]["evidence"]) == (None, None)
+
+
 def test_only_what_is_new_is_read(
     reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,7 +354,7 @@ def test_rules_that_read_otherwise_are_another_version(reader: Reader, root: Pat
 
 
 # How words, readings and corrections are put together, by the version of the layout.
-LAID_OUT = {1: "2263361044d95a8d"}
+LAID_OUT = {2: "2263361044d95a8d"}
 
 
 def test_another_layout_is_another_version(reader: Reader, tmp_path: Path) -> None:

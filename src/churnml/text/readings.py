@@ -36,7 +36,7 @@ from churnml.text.reading import Reader
 from churnml.text.spoken import spoken
 
 # Raised whenever words, readings and corrections are put together otherwise than before.
-LAYOUT = 1
+LAYOUT = 2
 KEPT = 3  # tables; whoever began to compute from one goes on with it
 _GROUP = 50_000  # rows that are passed over at once when one account is asked for
 _MADE_FROM = b"churnml_made_from"
@@ -169,12 +169,16 @@ def _first_versions(words: str, archive: Archive) -> str:
     """Write the query of what was read first: a tone that a source told goes before the model's."""
     version = literal(archive.version or "")
     parts = ", ".join(f'"{name}"' for name in PARTS if name != "sentiment")
+    # The words that sound as the model says show no other tone.
+    toneless = "nullif(json_merge_patch(evidence, '{\"sentiment\": null}')::VARCHAR, '{}')"
+    other = "given <> sentiment AND evidence IS NOT NULL"
     return f"""
         SELECT text_id, account_id, said_at, recorded_at, NULL::TIMESTAMP AS replaced_at,
             origin, contact_id,
             CASE WHEN given IS NOT NULL THEN 'source' ELSE 'model' END AS reader,
             CASE WHEN language IS NOT NULL THEN {version} END AS version,
-            language, coalesce(given, sentiment) AS sentiment, {parts}, evidence
+            language, coalesce(given, sentiment) AS sentiment, {parts},
+            CASE WHEN {other} THEN {toneless} ELSE evidence END AS evidence
         FROM ({words}) AS words
         LEFT JOIN ({archive.relation}) AS archive ON sha256(words.text) = archive.digest"""
 
