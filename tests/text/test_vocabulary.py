@@ -54,6 +54,7 @@ def test_the_reference_vocabulary_is_sound(root: Path) -> None:
         (THEMES.replace('"bug*"', '" * "'), "expected a word or a phrase"),
         (THEMES.replace('"bug*"', ""), "themes.product"),
         ('[[competitor]]\nname = " "\n' + THEMES, "expected a name"),
+        (f'[[competitor]]\nname = "{"A" * 201}"\n' + THEMES, "has 201 characters; expected 200"),
         ('[[competitor]]\nname = "A"\naliases = ["b*"]\n' + THEMES, "names are whole words"),
         (
             '[[competitor]]\nname = "A"\n[[competitor]]\nname = "B"\naliases = ["a"]\n' + THEMES,

@@ -10,14 +10,24 @@ from pydantic import AfterValidator, Field, model_validator
 from churnml.config import FrozenModel, read_model
 
 FILE = "text.toml"  # in a project's data folder
+_LONGEST = 200  # characters of a word, a phrase or a name
 
 
 def _term(text: str) -> str:
-    words = " ".join(text.split())
+    words = _short(text)
     if not words.strip("*"):
         raise ValueError("expected a word or a phrase")
     if "*" in words[:-1]:
         raise ValueError("a * stands at the end of a word list's entry, for any ending")
+    return words
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.split())
+    if len(words) > _LONGEST:
+        raise ValueError(
+            f"{words[:20]!r}… has {len(words)} characters; expected {_LONGEST} at most"
+        )
     return words
 
 
@@ -26,7 +36,7 @@ def _name(text: str) -> str:
         raise ValueError("expected a name")
     if text.rstrip().endswith("*"):
         raise ValueError("names are whole words; a * at the end, for any ending, is for themes")
-    return " ".join(text.split())
+    return _short(text)
 
 
 Term = Annotated[str, AfterValidator(_term)]
