@@ -251,6 +251,20 @@ def test_an_account_that_history_does_not_know_is_refused(
     assert run(command, "acme-1", "-C", inbox, "--as-of", "2024-02-01")[0] == 1
 
 
+def test_texts_that_nobody_read_are_counted(run: Call, inbox: Path, root: Path) -> None:
+    levels = root / "serving" / "responses.toml"
+    (inbox / "serving" / "responses.toml").write_bytes(levels.read_bytes())
+    status, _, err = run("responses", "-C", inbox)
+    assert (status, "not read" in err) == (0, False)
+    with (inbox / "data" / "messages.csv").open("a", encoding="utf-8") as file:
+        file.write("m4,a,2024-02-03 11:00:00,inbound,Wir verklagen euch wegen Betrugs\n")
+    status, out, err = run("responses", "-C", inbox, "--all", "--json")
+    assert status == 0, err
+    assert "1 texts were not read, in another language" in err
+    unread = [item["text_id"] for item in json.loads(out) if item["sentiment"] is None]
+    assert unread == ["messages/m4"]
+
+
 def test_signs_of_leaving_are_shown(run: Call, inbox: Path, root: Path) -> None:
     signs = root / "serving" / "indicators.toml"
     (inbox / "serving" / "indicators.toml").write_bytes(signs.read_bytes())

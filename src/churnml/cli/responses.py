@@ -54,6 +54,12 @@ def responses(
         Look(history, cutoff).require_account(account)
     texts = owed(history, levels, cutoff, days=days, corrected_until=corrected_until(as_of))
     found = [item for item in texts if account in {None, item.account_id}]
+    if unread := sum(item.sentiment is None for item in found):
+        console.warn(
+            f"{unread:,} texts were not read, in another language or nothing but quoted: they are "
+            "of level 1, whatever they say. `--all` shows them, and `churnml text correct` tells "
+            "their tone."
+        )
     shown = [item for item in found if every or (item.state and item.state.value in _OPEN)]
     if as_json:
         console.emit([_due(item) for item in shown])
