@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import sqlite3
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from churnml import errors
-from churnml.errors import ChurnMLError, ConfigError, nearest, writing
+from churnml.errors import ChurnMLError, ConfigError, cause, nearest, writing
 
 
 def test_every_error_is_churnmls_own_and_drawn_in_the_tree() -> None:
@@ -31,6 +33,16 @@ def test_what_cannot_be_written_is_named_with_the_reason(tmp_path: Path) -> None
         writing(tmp_path),
     ):
         raise OSError("it is full")
+
+
+def test_a_cause_is_told_on_one_line_in_the_words_of_the_database() -> None:
+    refused = sa.exc.DatabaseError("SELECT 1", None, sqlite3.DatabaseError("file is no database"))
+    around = RuntimeError("something went wrong.")
+    around.__cause__ = refused
+
+    assert cause(refused) == cause(around) == "file is no database"
+    assert cause(ValueError("the first line.\nanother")) == "the first line"
+    assert cause(KeyError()) == "KeyError"
 
 
 def test_the_nearest_name_is_meant() -> None:

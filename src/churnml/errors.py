@@ -78,6 +78,19 @@ def writing(where: Path) -> Iterator[None]:
         ) from error
 
 
+def cause(error: BaseException) -> str:
+    """Tell on one line what went wrong, without the SQL and the links that libraries put around it.
+
+    Parameters
+    ----------
+    error : BaseException
+        Whatever a library raised; where a database refused something, its own words are told.
+    """
+    found = (getattr(around, "orig", None) for around in (error, error.__cause__))
+    own = next((inner for inner in found if inner is not None), error)
+    return str(own).strip().partition("\n")[0].rstrip(" .") or type(own).__name__
+
+
 def nearest(wanted: str, allowed: Iterable[str]) -> str:
     """Say which allowed name is meant, for the end of an error message.
 

@@ -228,5 +228,9 @@ def test_an_alias_of_nothing_is_an_error(database: Path) -> None:
 
 def test_a_damaged_store_is_said(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("no database, whatever its name")
-    with pytest.raises(TrainingError, match=r"mlflow\.db: the registry cannot be read"):
+    with pytest.raises(
+        TrainingError,
+        match=r"mlflow\.db: the registry cannot be read: file is not a database\. Nothing was "
+        r"changed\. If the file is damaged, put a copy back or move it away, [^\n]*\.$",
+    ):
         versions(tmp_path / "mlflow.db", "acme.churn")

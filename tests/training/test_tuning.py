@@ -135,5 +135,19 @@ def test_trials_that_cannot_be_kept_are_an_error(
     table: TrainingTable, rows: np.ndarray, quick: Recipe, tmp_path: Path
 ) -> None:
     (tmp_path / "t.db").write_text("no database, and long enough to be taken for none at all")
-    with pytest.raises(TrainingError, match=r"t\.db: trials cannot be kept"):
+    with pytest.raises(
+        TrainingError,
+        match=r"t\.db: trials cannot be kept: file is not a database\. If the file is damaged, "
+        r"move it away to begin anew; else grant access and free space there\.$",
+    ):
         search(table, rows, quick, 1, tmp_path)
+
+
+def test_trials_that_are_lost_on_the_way_are_an_error(
+    table: TrainingTable, rows: np.ndarray, quick: Recipe, tmp_path: Path
+) -> None:
+    def lose(_: float) -> None:
+        (tmp_path / "t.db").write_text("no database, and long enough to be taken for none at all")
+
+    with pytest.raises(TrainingError, match=r"t\.db: trials cannot be kept: "):
+        tune(table, rows, quick, trials=1, storage=tmp_path / "t.db", told=lose)

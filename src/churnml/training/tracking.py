@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import churnml
-from churnml.errors import TrainingError
+from churnml.errors import TrainingError, cause
 from churnml.training.encoding import FeatureKind
 
 if TYPE_CHECKING:
@@ -290,7 +290,10 @@ def _told(database: Path, what: str, comfort: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
-        raise TrainingError(f"{database}: {what}: {error}. {comfort}") from error
+        raise TrainingError(
+            f"{database}: {what}: {cause(error)}. {comfort} If the file is damaged, put a copy "
+            "back or move it away, and a new one is made; else grant access and free space there."
+        ) from error
 
 
 def _quieten() -> None:

@@ -14,7 +14,8 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from churnml.errors import LabelError, TrainingError
+from churnml.errors import LabelError, TrainingError, cause
 from churnml.history.tables import ACCOUNT_ID
 from churnml.locks import locked
 from churnml.splits import Splits, split
@@ -128,7 +129,7 @@ def tune(
         return _loss(judgements, _suggest(trial), recipe.model.seed, trial)
 
     name = _question(table, recipe)
-    with locked(storage.parent / f".{name}.lock"):
+    with locked(storage.parent / f".{name}.lock"), _kept(storage):
         study = _open(storage, name, recipe.model.seed)
         _resume(study)
         while (done := len(_complete(study))) < trials:
@@ -240,28 +241,36 @@ def _question(table: TrainingTable, recipe: Recipe) -> str:
     return f"{recipe.name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
-def _open(storage: Path, name: str, seed: int) -> optuna.Study:
+@contextmanager
+def _kept(storage: Path) -> Iterator[None]:
+    """Tell of what the file of trials refused as an error of ours."""
     import optuna
     from sqlalchemy.exc import SQLAlchemyError
 
-    # A trial that fails is raised anyway; optuna would log its traceback besides.
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        storage.parent.mkdir(parents=True, exist_ok=True)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study = optuna.create_study(
-                study_name=name,
-                storage=f"sqlite:///{storage.resolve()}",
-                load_if_exists=True,
-                direction="minimize",
-                pruner=optuna.pruners.MedianPruner(n_startup_trials=len(SHAPES)),
-            )
+        yield
     except (OSError, SQLAlchemyError, optuna.exceptions.OptunaError) as error:
         raise TrainingError(
-            f"{storage}: trials cannot be kept: {error}. Remove the file to begin anew, or grant "
-            "access to its folder."
+            f"{storage}: trials cannot be kept: {cause(error)}. If the file is damaged, move it "
+            "away to begin anew; else grant access and free space there."
         ) from error
+
+
+def _open(storage: Path, name: str, seed: int) -> optuna.Study:
+    import optuna
+
+    # A trial that fails is raised anyway; optuna would log its traceback besides.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storage.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study = optuna.create_study(
+            study_name=name,
+            storage=f"sqlite:///{storage.resolve()}",
+            load_if_exists=True,
+            direction="minimize",
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=len(SHAPES)),
+        )
     # What was drawn before is known to the sampler; what it draws next must not repeat it.
     study.sampler = optuna.samplers.TPESampler(
         seed=seed + len(study.trials), n_startup_trials=len(SHAPES), multivariate=False
