@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import logging
 import math
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -234,3 +237,14 @@ def test_a_damaged_store_is_said(tmp_path: Path) -> None:
         r"changed\. If the file is damaged, put a copy back or move it away, [^\n]*\.$",
     ):
         versions(tmp_path / "mlflow.db", "acme.churn")
+
+
+def test_what_a_store_refuses_is_not_logged_besides(
+    database: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("mlflow"), "propagate", True)
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("ALTER TABLE runs RENAME COLUMN deleted_time TO lost")
+    with pytest.raises(TrainingError, match="recorded: table runs has no column named deleted_"):
+        log(database, "acme", Entry("x", {}, {}, {}, {}, {}))
+    assert caplog.messages == []

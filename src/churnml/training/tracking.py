@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import math
 import os
 import re
@@ -287,6 +288,8 @@ def _told(database: Path, what: str, comfort: str) -> Iterator[None]:
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
+    # What the database refuses is raised anyway; mlflow would log its traceback besides.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError) as error:
