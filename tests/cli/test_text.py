@@ -80,9 +80,9 @@ def test_faults_are_told(run: Call, inbox: Path, tmp_path: Path) -> None:
     assert (status, "no model of tone" in err) == (1, True)
     status, _, err = run("text", "read", inbox, "--column", "body", "-C", tmp_path)
     assert (status, "not in a churnml project" in err) == (2, True)
-    out = tmp_path / "none" / "x.jsonl"
-    status, _, err = run("text", "read", inbox, "--column", "body", "--out", out)
-    assert (status, "cannot be written" in err) == (2, True)
+    for out in (tmp_path / "none" / "x.jsonl", inbox / "x.jsonl", tmp_path / ("n" * 300)):
+        status, _, err = run("text", "read", inbox, "--column", "body", "--out", out)
+        assert (status, "cannot be written" in err) == (2, True)
 
 
 def test_a_model_is_learned_and_used(run: Call, inbox: Path, tmp_path: Path) -> None:

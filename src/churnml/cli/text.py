@@ -7,6 +7,7 @@ import json
 import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TextIO
 
@@ -181,7 +182,8 @@ def _keep(found: Iterable[tuple[Row, Reading]], out: Path) -> None:
     except OSError as error:
         raise ConfigError(f"{out}: cannot be written: {error.strerror or error}.") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # where it could not be made, it cannot be removed either
+            unfinished.unlink()
     typer.echo(f"{counts.pop('messages', 0):,} messages read into {out}")
     for name, count in counts.most_common():
         typer.echo(f"  {name:<20} {count:>11,}")
