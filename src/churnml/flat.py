@@ -59,7 +59,9 @@ def read(path: Path, *, text: Collection[str] = ()) -> pa.Table:
     if twice:
         raise SourceError(f"{path}: columns that appear twice: {', '.join(twice)}. Rename one.")
     if not table.num_rows:
-        raise SourceError(f"{path}: has a header and no rows.")
+        raise SourceError(
+            f"{path}: has a header and no rows; expected one an account. Export it again."
+        )
     for name in text:
         column(table, name, path)
     return without_nan(table)
