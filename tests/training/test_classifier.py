@@ -307,6 +307,18 @@ def test_ranges_and_batches_are_read_alike() -> None:
     np.testing.assert_array_equal(model.predict(batch), label)
 
 
+def test_a_named_index_that_pandas_wrote_to_arrow_is_a_column() -> None:
+    label = np.arange(N) % 9 > 6
+    frame = pd.DataFrame({"noise": np.arange(N) % 2, "x": np.arange(N) % 9})
+    indexed = pa.Table.from_pandas(frame.set_index("x"))
+    model = quick().fit(indexed, label)
+    assert model.columns_.features == ("noise", "x")
+    np.testing.assert_array_equal(model.predict(indexed.replace_schema_metadata()), label)
+    numbered = pa.Table.from_pandas(frame[label])
+    assert numbered.column_names == ["noise", "x", "__index_level_0__"]
+    assert model.predict(numbered).all()
+
+
 def test_mixed_values_are_text() -> None:
     generator = np.random.default_rng(4)
     mixed = pd.DataFrame(

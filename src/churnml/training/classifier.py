@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import re
 import warnings
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Floats = npt.NDArray[np.float64]
+
+_UNNAMED_INDEX = r"__index_level_\d+__"  # numbers of rows, as pandas writes them to Arrow
 
 
 # Frozen models hold read-only mappings, which pickle does not know by itself; scikit-learn's users
@@ -284,7 +287,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Read rows of whatever kind as Arrow, having checked their names and number."""
         # Of Arrow are tables, batches of rows, and the frames of libraries that hand them over.
         if hasattr(X, "__arrow_c_stream__") and not hasattr(X, "iloc"):
-            X = pa.table(X).to_pandas(types_mapper=_arrow_type)  # noqa: N806
+            X = _frame(pa.table(X))  # noqa: N806
         if hasattr(X, "columns") and hasattr(X, "dtypes"):
             table = from_pandas(X)
             validate_data(self, X, y, reset=reset, skip_check_array=True)
@@ -389,7 +392,12 @@ def _accounts(groups: Any, n_rows: int) -> npt.NDArray[np.object_]:
     return np.array([str(name) for name in accounts], dtype=object)
 
 
-def _arrow_type(held: pa.DataType) -> Any:
+def _frame(table: pa.Table) -> pd.DataFrame:
+    """Hold every column in pandas, a named index that was written from there among them."""
     import pandas as pd
 
-    return pd.ArrowDtype(held)
+    numbers = [name for name in table.column_names if re.fullmatch(_UNNAMED_INDEX, name)]
+    held: pd.DataFrame = table.drop_columns(numbers).to_pandas(
+        ignore_metadata=True, types_mapper=pd.ArrowDtype
+    )
+    return held
