@@ -98,6 +98,12 @@ def test_identifiers_are_known_by_their_last_word(name: str) -> None:
     assert choose(pa.array([n * n * 17 for n in range(N)]), name).features == ()
 
 
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "__index_level_0__", "level_0"])
+def test_numbers_of_rows_that_pandas_wrote_are_known_in_a_sample(name: str) -> None:
+    assert choose(pa.array([n * n * 17 for n in range(N)]), name).features == ()
+    assert choose(pa.array([f"r{n % 3}" for n in range(N)]), name).features == (name,)
+
+
 def test_amounts_that_never_repeat_are_no_identifiers() -> None:
     for name in ("spent", "total_paid", "overpaid", "grid", "price_of_index_funds"):
         assert choose(pa.array([n * n * 17 for n in range(N)]), name).features == (name,)

@@ -22,6 +22,9 @@ _IDENTIFIER = re.compile(  # the last word of a name
     r"((account|client|company|customer|member|order|person|row|subscriber|user)s?)?"
     r"(id|number|key|code)|index"
 )
+# Pandas' names of a nameless index, which numbers rows. A sample of them keeps the order of the
+# whole, which may well be by outcome.
+_ROW_NUMBERS = re.compile(r"|Unnamed: \d+|__index_level_\d+__|level_\d+")
 
 
 @dataclass(frozen=True)
@@ -134,4 +137,5 @@ def _is_identifier(name: str, column: pa.ChunkedArray) -> bool:
     ends = pc.min_max(numbers).as_py()
     counts = ends["max"] - ends["min"] < 2 * len(column)
     words = [word.casefold() for word in re.findall(r"[A-Z]*[a-z]+|[A-Z]+", name)]
-    return counts or (bool(words) and _IDENTIFIER.fullmatch(words[-1]) is not None)
+    called = bool(words) and _IDENTIFIER.fullmatch(words[-1]) is not None
+    return counts or called or _ROW_NUMBERS.fullmatch(name) is not None
