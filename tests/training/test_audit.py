@@ -120,6 +120,15 @@ def of_flat(flat: TrainingTable) -> Audit:
     return audit(flat, FLAT)
 
 
+def test_a_feature_that_is_infinite_is_refused_as_training_would(flat: TrainingTable) -> None:
+    fee = flat.frame["fee"].to_numpy().copy()
+    fee[7] = np.inf
+    place = flat.frame.column_names.index("fee")
+    endless = replace(flat, frame=flat.frame.set_column(place, "fee", pa.array(fee)))
+    with pytest.raises(TrainingError, match="feature 'fee' is infinite in 1 rows"):
+        audit(endless, FLAT)
+
+
 def test_honest_history_is_clean(of_history: Audit) -> None:
     assert of_history.clean
     assert {item.level for item in of_history.findings} == {Level.NOTE}

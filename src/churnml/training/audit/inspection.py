@@ -16,6 +16,7 @@ from churnml.training.audit.auc import Ints, Ranking, difference, halving
 from churnml.training.audit.findings import Audit, Check, Finding, Level, Looked
 from churnml.training.audit.lag import LEAST_CHURNED, Fading, fading, judge, neighbours
 from churnml.training.audit.worth import Rows, ranked, steps
+from churnml.training.encoding import Encoding, kind_of
 from churnml.training.recipes import Recipe
 
 Progress = Callable[[str, float], None]
@@ -46,7 +47,8 @@ def audit(table: TrainingTable, recipe: Recipe, progress: Progress = _silent) ->
     Raises
     ------
     TrainingError
-        If only one class is in the table, so that there is nothing to look for.
+        If only one class is in the table, so that there is nothing to look for, or a feature holds
+        infinity or dates beyond the calendar, which training would refuse.
     """
     rows = Rows.of(table.frame)
     if not rows.label.any() or rows.label.all():
@@ -54,6 +56,7 @@ def audit(table: TrainingTable, recipe: Recipe, progress: Progress = _silent) ->
             f"{int(rows.label.sum())} of {rows.label.size} rows churned: an audit needs some who "
             "did and some who did not. Use more history, or a longer horizon."
         )
+    _require_readable(table)
     values = _values(table, progress)
     checks, findings = _missing(values, rows)
     for part in (
@@ -71,6 +74,13 @@ def audit(table: TrainingTable, recipe: Recipe, progress: Progress = _silent) ->
         checks=tuple(sorted(checks + rest[0], key=lambda item: orders[item.check])),
         findings=tuple(sorted(findings + rest[1], key=lambda item: orders[item.level])),
     )
+
+
+def _require_readable(table: TrainingTable) -> None:
+    """Refuse values that no model takes: checks with one would be left out, and leaks pass."""
+    names = [name for name in table.features if kind_of(table.frame[name].type) is not None]
+    if names:
+        Encoding.learn(table.frame, names, set(table.categorical) & set(names)).matrix(table.frame)
 
 
 def _values(table: TrainingTable, progress: Progress) -> dict[str, Ints]:
