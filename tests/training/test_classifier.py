@@ -275,6 +275,32 @@ def test_rows_of_nobody_are_no_group(rows: pd.DataFrame, left: np.ndarray, nobod
         quick().fit(rows[["tenure"]], left, groups=accounts)
 
 
+def test_outcomes_that_pandas_holds_as_objects_are_outcomes(
+    rows: pd.DataFrame, left: np.ndarray
+) -> None:
+    kept = rows[["tenure"]]
+    wanted = quick().fit(kept, left == "left").predict_proba(kept)
+    told = pd.Series([*(left == "left"), None], dtype=object).dropna()
+    model = quick().fit(kept, told)
+    assert model.classes_.tolist() == [False, True]
+    np.testing.assert_array_equal(model.predict_proba(kept), wanted)
+
+
+@pytest.mark.parametrize(
+    ("first", "message"),
+    [
+        (None, "Input y contains NaN or None in 1 of 400 rows; leave out rows of unknown outcome."),
+        (pd.NA, "Input y contains NaN or None in 1 of 400 rows"),
+        (1, "y holds outcomes of several kinds: int, str. Write all of them alike."),
+    ],
+)
+def test_outcomes_that_cannot_be_told_are_refused(
+    rows: pd.DataFrame, left: np.ndarray, first: Any, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        quick().fit(rows[["tenure"]], np.array([first, *left[1:].tolist()], dtype=object))
+
+
 def test_what_cannot_be_read_is_refused(left: np.ndarray) -> None:
     with pytest.raises(TrainingError, match="columns appear twice: a"):
         quick().fit(pd.DataFrame(np.ones((N, 2)), columns=["a", "a"]), left)

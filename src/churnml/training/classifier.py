@@ -306,7 +306,7 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return [f"x{place}" for place in range(n_features)] if names is None else list(names)
 
     def _label(self, y: Any, n_rows: int) -> Floats:
-        y = column_or_1d(y, warn=True)
+        y = _outcomes(y)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
         if len(y) != n_rows:
@@ -360,6 +360,25 @@ class ChurnClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         }
         model = checked(ModelSpec, given | {"monotone": self.monotone is not None})
         return model, checked(CalibrationSpec, {"method": self.calibration})
+
+
+def _outcomes(y: Any) -> npt.NDArray[Any]:
+    """Read outcomes as numbers, truths or text, where pandas holds them as objects too."""
+    import pandas as pd
+
+    held = column_or_1d(y, warn=True)
+    if unknown := int(pd.isna(held).sum()):
+        raise ValueError(
+            f"Input y contains NaN or None in {unknown} of {len(held)} rows; leave out rows of "
+            "unknown outcome."
+        )
+    told = np.asarray(pd.Series(held).infer_objects()) if held.dtype == object else held
+    kinds = sorted({type(value).__name__ for value in told}) if told.dtype == object else []
+    if len(kinds) > 1:
+        raise ValueError(
+            f"y holds outcomes of several kinds: {', '.join(kinds)}. Write all of them alike."
+        )
+    return told
 
 
 def _blank(table: pa.Table, columns: Columns) -> tuple[pa.Table, Columns]:
