@@ -190,6 +190,12 @@ def test_what_is_not_plain_is_asked_and_nothing_is_written(
     assert not (tmp_path / "new").exists()
 
 
+def test_a_label_names_no_account(tmp_path: Path, table: Path) -> None:
+    with pytest.raises(ConfigError, match="column 'Churn' cannot be both the label and the id"):
+        scaffold.from_table(tmp_path / "flat", table, label="Churn", identifier="Churn")
+    assert not (tmp_path / "flat").exists()
+
+
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, table: Path) -> None:
     folder = tmp_path / "old"
     (folder / "src").mkdir(parents=True)

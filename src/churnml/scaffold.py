@@ -135,11 +135,17 @@ def from_table(
     Raises
     ------
     ConfigError
-        If a column is not in the table, the value for those who left is not plain, or the folder
-        holds anything that is not churnml's to build on or cannot be written.
+        If a column is not in the table, one is label and identifier at once, the value for those
+        who left is not plain, or the folder holds anything that is not churnml's to build on or
+        cannot be written.
     SourceError
         If the table cannot be read.
     """
+    if identifier == label:
+        raise ConfigError(
+            f"{table}: column {label!r} cannot be both the label and the id, which is another for "
+            "each account. Name the column of accounts, or none where there is none."
+        )
     rows = flat.read(table, text=() if identifier is None else (identifier,))
     left = _positive(flat.values(rows, label, table), positive, f"{table}: column {label!r}")
     recipe = _slug(label)
