@@ -179,6 +179,15 @@ def test_a_failed_gate_keeps_the_champion_unless_it_is_forced(
     assert {gate.name: gate.passed for gate in kept.gates}["better"] is False
 
 
+def test_the_reason_to_force_is_kept_where_nothing_had_to_be_forced(
+    there: Project, register: Register
+) -> None:
+    register(0.7, 2.0)
+    done = promote(there, NAME, force="the first model", reason="agreed on", progress=silent)
+    assert done.change is not None
+    assert (done.change.forced, done.change.reason) == (None, "agreed on; the first model")
+
+
 def test_the_champion_is_not_promoted_again(there: Project, register: Register) -> None:
     first = register(0.7, 2.0)
     promote(there, NAME, progress=silent)

@@ -214,6 +214,8 @@ def promote(
         if verdict.failed and force is None:
             return Promotion(None, verdict)
         _shelve(project, name, verdict.challenger)
+        # Where no gate failed nothing was forced, but what was said of it is kept.
+        said = (reason,) if verdict.failed else (reason, force)
         change = Change(
             at=_now(),
             by=who,
@@ -222,7 +224,7 @@ def promote(
             before=verdict.champion,
             gates=tuple(_recorded(gate) for gate in verdict.gates),
             forced=force if verdict.failed else None,
-            reason=reason,
+            reason="; ".join(filter(None, said)) or None,
         )
         append(project.bundles / name, change)
         return Promotion(change, verdict, _follow(project, name, bundle))
