@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 
+from churnml import flat
 from churnml.errors import DataError, FeatureError, LabelError, TrainingError
 from churnml.history.asof import History
 from churnml.history.sources import Sources
@@ -356,6 +358,24 @@ def test_a_flat_table_from_pandas_is_read(small_project: Path) -> None:
         {"account_id": "row-1", "plan": None, "size": "l", "step": 2},
         {"account_id": "row-2", "plan": "pro", "size": None, "step": 2},
     ]
+
+
+def test_a_flat_table_that_is_written_meanwhile_is_refused(
+    small_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a bundle would name rows that it never learned from."""
+    file, read = small_project / "t.csv", flat.read
+
+    def slowly(*given: Any, **named: Any) -> pa.Table:
+        rows = read(*given, **named)
+        file.write_text("months,left\n1,yes\n3,no\n")
+        return rows
+
+    file.write_text("months,left\n1,yes\n2,no\n")
+    project, recipe = flat_project(small_project, "t.csv")
+    monkeypatch.setattr(flat, "read", slowly)
+    with pytest.raises(DataError, match="was written while it was read"):
+        prepare(project, recipe, silent)
 
 
 def test_plain_tables_stay_as_they_are() -> None:

@@ -408,7 +408,11 @@ def _chosen(catalogue: Catalogue, choice: FeatureChoice) -> tuple[str, ...]:
 
 def _flat(project: Project, recipe: Recipe, spec: ColumnLabel) -> Prepared:
     path = project.root / spec.file
+    before = _digest(path)
     rows = plain(flat.read(path, text=[spec.id] if spec.id is not None else []))
+    data = _digest(path)
+    if data != before:
+        raise DataError(f"{path}: was written while it was read. Train again when that is done.")
     labels = label_column(rows, spec)
     taken = rows.take(labels.table["row"])
     columns = _flat_columns(taken, recipe.features, spec)
@@ -423,7 +427,7 @@ def _flat(project: Project, recipe: Recipe, spec: ColumnLabel) -> Prepared:
         monotone=MappingProxyType({}),
         families=MappingProxyType({name: name for name in features}),
         fingerprints=Fingerprints(
-            data=hashlib.sha256(path.read_bytes()).hexdigest(),
+            data=data,
             catalogue=hashlib.sha256("\n".join(features).encode()).hexdigest(),
             recipe=fingerprint(recipe, "label", "features"),
         ),
@@ -441,6 +445,14 @@ def _flat(project: Project, recipe: Recipe, spec: ColumnLabel) -> Prepared:
         "repeated": _repeated(taken, spec),
     }
     return Prepared(table, None, MappingProxyType({}), MappingProxyType(sheet), None)
+
+
+def _digest(path: Path) -> str:
+    """Identify what a file holds; nothing where there is none, which reading it will say."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _repeated(rows: pa.Table, spec: ColumnLabel) -> dict[str, Any] | None:
