@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from churnml.errors import BundleError
+from churnml.explain import kernels
 from churnml.explain.treeshap import TreeShap
 
 Floats = npt.NDArray[np.float64]
@@ -55,7 +56,7 @@ def trained(rows: Floats, seed: int, **given: Any) -> lgb.Booster:
     return lgb.train(parameters, data, given.pop("rounds", 12))
 
 
-def hold_alike(booster: lgb.Booster, rows: Floats, **given: Any) -> None:
+def hold_alike(booster: lgb.Booster, rows: npt.NDArray[Any], **given: Any) -> None:
     shap = TreeShap.of(booster.model_to_string(), **given)
     margins, contributions = shap.explain(rows)
     expected = np.asarray(booster.predict(rows, pred_contrib=True))
@@ -168,6 +169,17 @@ def test_parts_threads_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch
     np.testing.assert_allclose(singly, contributions[:50], rtol=0, atol=1e-12)
     monkeypatch.setattr("churnml.explain.treeshap._BLOCK", 64)
     np.testing.assert_array_equal(parted.explain(rows)[1], same)
+
+
+def test_the_loops_are_compiled_once_whatever_is_asked() -> None:
+    rows = rows_of(6, 3000)
+    shap = TreeShap.of(trained(rows, 6).model_to_string(), [4, 8])
+    wanted = shap.explain(rows)[1]
+    held = rows.copy()
+    held.flags.writeable = False
+    for asked in (held, np.asfortranarray(rows), rows[:, ::-1].copy()[:, ::-1]):
+        np.testing.assert_array_equal(shap.explain(asked, threads=3)[1], wanted)
+    assert len(kernels.explain.signatures) == len(kernels.fill.signatures) == 1
 
 
 def test_trees_of_one_leaf_add_to_the_base_alone() -> None:

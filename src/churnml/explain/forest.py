@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ ZERO = float(np.float32(1e-35))
 # Bits of LightGBM's decision_type; the two above them tell what counts as missing.
 _CATEGORY, _DEFAULT_LEFT = 1, 2
 _NONE, _ZERO, _NAN = 0, 1, 2
+
+_MOST_CELLS = 2**16  # of a feature: they are numbered by 16 bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +141,7 @@ def _sets(fields: dict[str, str]) -> tuple[int, ...]:
     bounds = list(map(int, fields["cat_boundaries"].split()))
     return tuple(
         sum(word << 32 * place for place, word in enumerate(words[low:high]))
-        for low, high in zip(bounds, bounds[1:], strict=False)
+        for low, high in pairwise(bounds)
     )
 
 
@@ -173,8 +176,18 @@ class Cells:
         """Part the values of a feature by all the splits on it."""
         if nodes[0].left_codes >= 0:
             n_codes = max(node.left_codes.bit_length() for node in nodes)
+            if n_codes >= _MOST_CELLS:
+                raise BundleError(
+                    f"feature {nodes[0].feature} has {n_codes:,} categories; fewer than "
+                    f"{_MOST_CELLS:,} can be told apart. Leave it out, or group them."
+                )
             return cls(np.empty(0), n_codes, n_codes, n_codes, n_codes + 1)
         thresholds = np.unique([node.threshold for node in nodes])
+        if thresholds.size > _MOST_CELLS - 3:
+            raise BundleError(
+                f"feature {nodes[0].feature} is split at {thresholds.size:,} values; at most "
+                f"{_MOST_CELLS - 3:,} can be told apart. Train with a smaller max_bin."
+            )
         zero = missing = int(np.searchsorted(thresholds, 0.0))
         size = thresholds.size + 1
         if any(node.missing == _ZERO for node in nodes):

@@ -26,7 +26,7 @@ _A_GROUP, _A_FEATURE = 4.0, 1.2
 _A_FACTOR = 0.8
 # And each byte of a table, since it may not be in the processor's cache; raised where tables would
 # take more than they may.
-_A_BYTE, _DEARER = 1e-4, 1.5
+_A_BYTE, _DEARER = 1e-4, 1.25
 _A_NUMBER = 8  # bytes
 
 Classes = tuple[int, ...]
@@ -165,10 +165,10 @@ def _cheapest(
     chosen = []
     end = len(found)
     while end > 0:
-        table = last[end]
-        if table is not None:
-            chosen.append(table)
-        end = end - 1 if table is None else table.begin
+        taken = last[end]
+        if taken is not None:
+            chosen.append(taken)
+        end = end - 1 if taken is None else taken.begin
     return chosen[::-1]
 
 

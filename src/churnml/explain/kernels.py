@@ -128,7 +128,7 @@ def _look_up(cells: Array, tables: Tables, first: int, last: int, found: Array) 
 def _look_up_one(cells: Array, tables: Tables, first: int, last: int, found: Array) -> None:
     """Add what groups from `first` to before `last` contribute to one row."""
     for group in range(first, last):
-        key = 0
+        key: Any = 0
         for term in range(tables.term_begins[group], tables.term_begins[group + 1]):
             reached = cells[tables.term_columns[term]] >= tables.bounds[term]
             key += np.int64(reached) * np.int64(tables.steps[term])
@@ -151,35 +151,50 @@ def _integrate(
 ) -> None:
     """Add what leaves without a table contribute to rows from `begin` to before `end`."""
     most, n_rows = 2 * quadrature.begins.size, end - begin
-    ahead, held = np.empty((most, n_rows)), np.empty((most, n_rows))
-    sums, after = np.empty(n_rows, np.uint16), np.empty(n_rows)
+    products, held = np.empty((most, n_rows)), np.empty((most, n_rows))
+    sums, total = np.empty(n_rows, np.uint16), np.empty(n_rows)
     for leaf in range(first, last):
         low, high = singles.begins[leaf], singles.begins[leaf + 1]
         for asked in range(low, high):
-            sums[:] = 0
             column = cells[singles.columns[asked]][begin:end]
-            for term in range(singles.term_begins[asked], singles.term_begins[asked + 1]):
-                _add_term(column, singles.bounds[term], singles.steps[term], sums)
-            held[asked - low, :] = sums
+            _satisfied(column, singles, asked, sums, held[asked - low])
         n_nodes = (high - low + 1) // 2
-        for node in range(quadrature.begins[n_nodes], quadrature.begins[n_nodes + 1]):
-            t = quadrature.nodes[node]
-            # ahead[i] becomes the product over the columns before i, and `after` of those after.
-            ahead[0, :] = quadrature.weights[node] * singles.values[leaf]
-            for place in range(high - low - 1):
-                rest = singles.weights[low + place] * (1.0 - t)
-                old, new, o = ahead[place], ahead[place + 1], held[place]
+        start = quadrature.begins[n_nodes]
+        for node in range(n_nodes):
+            t, product = quadrature.nodes[start + node], products[node]
+            product[:] = quadrature.weights[start + node] * singles.values[leaf]
+            for asked in range(low, high):
+                without, o = singles.weights[asked] * (1.0 - t), held[asked - low]
                 for row in range(n_rows):
-                    new[row] = old[row] * (rest + t * o[row])
-            after[:] = 1.0
-            for place in range(high - low - 1, -1, -1):
-                weight = singles.weights[low + place]
-                rest = weight * (1.0 - t)
-                shares = found[singles.columns[low + place]][begin:end]
-                old, o = ahead[place], held[place]
+                    product[row] *= without + t * o[row]
+        for asked in range(low, high):
+            weight, o = singles.weights[asked], held[asked - low]
+            total[:] = 0.0
+            for node in range(n_nodes):
+                # The product over all other columns is that over all, divided by this one's factor.
+                t, product = quadrature.nodes[start + node], products[node]
+                without = _inverse(weight * (1.0 - t))
+                more = 1.0 / (weight * (1.0 - t) + t) - without
                 for row in range(n_rows):
-                    shares[row] += (o[row] - weight) * (old[row] * after[row])
-                    after[row] *= rest + t * o[row]
+                    total[row] += product[row] * (without + more * o[row])
+            shares = found[singles.columns[asked]][begin:end]
+            for row in range(n_rows):
+                shares[row] += (o[row] - weight) * total[row]
+
+
+@compiled
+def _satisfied(column: Array, singles: Singles, asked: int, sums: Array, held: Array) -> None:
+    """Tell, as 0 or 1, which rows satisfy what a leaf asks of a column."""
+    sums[:] = 0
+    for term in range(singles.term_begins[asked], singles.term_begins[asked + 1]):
+        _add_term(column, singles.bounds[term], singles.steps[term], sums)
+    held[:] = sums
+
+
+@compiled
+def _inverse(factor: float) -> float:
+    """Of 0, which only a leaf without rows has: then what it multiplies is 0 as well."""
+    return 1.0 / factor if factor > 0.0 else 0.0
 
 
 @compiled
@@ -187,12 +202,11 @@ def _integrate_one(
     cells: Array, singles: Singles, quadrature: Quadrature, first: int, last: int, found: Array
 ) -> None:
     """Add what leaves without a table contribute to one row."""
-    most = 2 * quadrature.begins.size
-    ahead, held = np.empty(most), np.empty(most)
+    held = np.empty(2 * quadrature.begins.size)
     for leaf in range(first, last):
         low, high = singles.begins[leaf], singles.begins[leaf + 1]
         for asked in range(low, high):
-            total = 0
+            total: Any = 0
             for term in range(singles.term_begins[asked], singles.term_begins[asked + 1]):
                 reached = cells[singles.columns[asked]] >= singles.bounds[term]
                 total += np.int64(reached) * np.int64(singles.steps[term])
@@ -202,13 +216,11 @@ def _integrate_one(
             t = quadrature.nodes[node]
             product = quadrature.weights[node] * singles.values[leaf]
             for asked in range(low, high):
-                ahead[asked - low] = product
                 product *= singles.weights[asked] * (1.0 - t) + t * held[asked - low]
-            after = 1.0
-            for asked in range(high - 1, low - 1, -1):
+            for asked in range(low, high):
                 o, weight = held[asked - low], singles.weights[asked]
-                found[singles.columns[asked]] += (o - weight) * (ahead[asked - low] * after)
-                after *= weight * (1.0 - t) + t * o
+                factor = _inverse(weight * (1.0 - t) + t * o)
+                found[singles.columns[asked]] += (o - weight) * product * factor
 
 
 @compiled
@@ -260,7 +272,7 @@ def _spread(shares: Array, places: Array, classes: Array, radices: Array, table:
     """Add a leaf's contributions to every row of a table: combination of classes."""
     digits = np.zeros(radices.size, np.int64)
     for row in range(table.shape[0]):
-        pattern = 0
+        pattern: Any = 0
         for bit in range(places.size):
             satisfied = classes[bit] >> np.uint64(digits[places[bit]]) & np.uint64(1)
             pattern |= np.int64(satisfied) << bit

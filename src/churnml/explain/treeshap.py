@@ -17,6 +17,7 @@ The integral is that of the multilinear extension: Owen (1972), Multilinear exte
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ from churnml.explain.groups import MOST_FEATURES, grouped
 
 Floats = npt.NDArray[np.float64]
 
-MOST_BYTES = 128 * 2**20
+MOST_BYTES = 140 * 10**6
 _BLOCK = 1024  # rows
 
 
@@ -117,15 +118,16 @@ class TreeShap:
         """Bytes of the tables."""
         return int(self.tables.values.nbytes)
 
-    def explain(self, matrix: Floats, *, threads: int = 1) -> tuple[Floats, Floats]:
+    def explain(self, matrix: Floats, *, threads: int | None = None) -> tuple[Floats, Floats]:
         """Predict and explain rows.
 
         Parameters
         ----------
         matrix : ndarray (n, n_features)
             Encoded rows.
-        threads : int
-            How many threads to share them out between.
+        threads : int, optional
+            How many threads to share them out between; one a processor if omitted. Says nothing
+            of what comes out.
 
         Returns
         -------
@@ -134,12 +136,14 @@ class TreeShap:
         contributions : ndarray (n, n_features)
             SHAP values of the sum of margins; with the sum of `bases` they add up to it.
         """
-        margins = np.empty((self.bases.size, matrix.shape[0]))
-        contributions = np.zeros(matrix.shape)
+        # Of other layouts numba would compile the loops anew, which takes half a minute.
+        rows = np.require(matrix, np.float64, ["C_CONTIGUOUS", "WRITEABLE"])
+        contributions = np.zeros(rows.shape)
 
-        def run(begin: int, end: int) -> None:
+        def run(begin: int, end: int) -> Floats:
+            margins = np.empty((self.bases.size, end - begin))
             kernels.explain(
-                matrix[begin:end],
+                rows[begin:end],
                 self.columns,
                 self.tables,
                 self.singles,
@@ -147,15 +151,14 @@ class TreeShap:
                 self.parts,
                 ZERO,
                 _BLOCK,
-                margins[:, begin:end],
+                margins,
                 contributions[begin:end],
             )
+            return margins
 
-        shares = max(1, min(threads, matrix.shape[0] // _BLOCK))
-        bounds = np.linspace(0, matrix.shape[0], shares + 1).astype(int).tolist()
-        if shares == 1:
-            run(*bounds)
-        else:
-            with ThreadPoolExecutor(shares) as pool:
-                list(pool.map(run, bounds[:-1], bounds[1:]))
-        return margins + self.bases[:, None], contributions
+        wanted = (os.cpu_count() or 1) if threads is None else threads
+        shares = max(1, min(wanted, rows.shape[0] // _BLOCK))
+        bounds = np.linspace(0, rows.shape[0], shares + 1).astype(int).tolist()
+        with ThreadPoolExecutor(shares) as pool:
+            found = list(pool.map(run, bounds[:-1], bounds[1:])) if shares > 1 else [run(*bounds)]
+        return np.concatenate(found, axis=1) + self.bases[:, None], contributions

@@ -25,6 +25,7 @@ from churnml.training.judgement import Judgement, learn_judgement
 from churnml.training.merging import cut
 
 if TYPE_CHECKING:
+    from churnml.explain.treeshap import TreeShap
     from churnml.features.table import TrainingTable
     from churnml.training.recipes import CalibrationSpec, ModelSpec
 
@@ -106,6 +107,13 @@ class Model:
         """The trees of each fold's members; their margins sum to that of all."""
         return tuple(lgb.Booster(model_str=text) for text in cut(self.text, self.fold_trees))
 
+    @cached_property
+    def explainer(self) -> TreeShap:
+        """All trees, made ready to be explained; takes a second or so."""
+        from churnml.explain.treeshap import TreeShap
+
+        return TreeShap.of(self.text, self.fold_trees)
+
     def margins(self, matrix: Floats) -> tuple[Floats, Floats]:
         """Ask the trees.
 
@@ -125,14 +133,9 @@ class Model:
         Efron and Tibshirani (1993), An introduction to the bootstrap, section 11.5: the
         delete-d jackknife, here over groups of accounts.
         """
-        parts = np.stack(
-            [np.asarray(part.predict(matrix, raw_score=True)) for part in self.by_fold]
+        return _jackknife(
+            np.stack([np.asarray(part.predict(matrix, raw_score=True)) for part in self.by_fold])
         )
-        n_folds = len(parts)
-        without = n_folds * parts  # the margin by each fold's members alone
-        around = without - without.mean(axis=0)
-        spread = np.sqrt((n_folds - 1) / n_folds * np.sum(around**2, axis=0))
-        return parts.sum(axis=0), spread
 
     def score(
         self,
@@ -150,7 +153,8 @@ class Model:
         frame : pyarrow.Table
             Has every feature, by name.
         contributions : bool
-            Whether to explain each row as well; costs many times the score itself.
+            Whether to explain each row as well. The same pass over the trees then gives margins,
+            which agree with those of LightGBM to about 1e-13.
         level : float, optional
             Share of accounts whose own probability shall lie in the interval; the recipe's if
             omitted.
@@ -167,15 +171,18 @@ class Model:
             nothing = np.empty(0)
             shares = np.empty((0, matrix.shape[1])) if contributions else None
             return Scores(*(nothing,) * 6, thin=(), base=nothing, contributions=shares)
-        margin, spread = self.margins(matrix)
+        if contributions:
+            parts, values = self.explainer.explain(matrix)
+            margin, spread = _jackknife(parts)
+        else:
+            margin, spread = self.margins(matrix)
         judged = self.judgement.judge(self.calibrator, self.encoding, matrix, margin, spread)
         intervals = self.judgement.intervals
         low, high = intervals.about(judged.log_odds, judged.error, level or intervals.level)
         base, shares = np.full(margin.size, np.nan), None
         if contributions:
-            values = np.asarray(self.booster.predict(matrix, pred_contrib=True))
             base, shares = self.judgement.explain(
-                self.calibrator, margin, float(values[0, -1]), values[:, :-1], judged
+                self.calibrator, margin, float(self.explainer.bases.sum()), values, judged
             )
         return Scores(
             margin=margin,
@@ -188,6 +195,15 @@ class Model:
             base=base,
             contributions=shares,
         )
+
+
+def _jackknife(parts: Floats) -> tuple[Floats, Floats]:
+    """Sum the margins by each fold's members (n_folds, n), and tell the standard error of it."""
+    n_folds = len(parts)
+    without = n_folds * parts  # the margin by each fold's members alone
+    around = without - without.mean(axis=0)
+    spread = np.sqrt((n_folds - 1) / n_folds * np.sum(around**2, axis=0))
+    return parts.sum(axis=0), spread
 
 
 @dataclass(frozen=True)
