@@ -154,7 +154,7 @@ def page(results: list[Result], million: float, command: str) -> str:
         "Rows are made up: a tenth of their values missing, three categories. Medians within one",
         f"run; `on 2` is with two threads. `pred_contrib` is timed on {ASKED_SLOWLY} rows where",
         "more are asked: its cost is even by row. Microseconds a row; `ratio` is that of",
-        "`pred_contrib` to ours, `gain` what a second thread gives us, `share` ours of a prediction.",
+        "`pred_contrib` to ours, `gain` what a second thread gives, `share` ours of a prediction.",
         "",
         "## Many at a time (100,000 rows)",
         "",
