@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import string
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,8 @@ def reasons(
     features: tuple[str, ...],
     row: Mapping[str, Value],
     catalogue: Catalogue | None,
+    *,
+    telling: Collection[str] = (),
 ) -> tuple[Reason, ...]:
     """Tell why one account has its score.
 
@@ -68,6 +70,8 @@ def reasons(
         The account's values.
     catalogue : Catalogue, optional
         Families and sentences; without one, each column stands for itself.
+    telling : collection of str
+        Features that a family speaks of before its others.
 
     Returns
     -------
@@ -87,39 +91,37 @@ def reasons(
     for place, name in enumerate(features):
         family = name if catalogue is None else catalogue.get(name).family
         families.setdefault(family, []).append(place)
-    told = [
-        _reason(family, places, contributions, features, row, catalogue)
-        for family, places in families.items()
-    ]
+    told = []
+    for family, places in families.items():
+        total = math.fsum(contributions[places])
+        first = [place for place in places if features[place] in telling]
+        leading = max(
+            first or places,
+            key=lambda place: (contributions[place] * math.copysign(1, total), -place),
+        )
+        told.append(_reason(family, total, features[leading], row, catalogue))
     kept = [reason for reason in told if reason.contribution != 0]
     return tuple(sorted(kept, key=lambda reason: (-abs(reason.contribution), reason.family)))
 
 
 def _reason(
-    family: str,
-    places: list[int],
-    contributions: NDArray[np.float64],
-    features: tuple[str, ...],
-    row: Mapping[str, Value],
-    catalogue: Catalogue | None,
+    family: str, total: float, name: str, row: Mapping[str, Value], catalogue: Catalogue | None
 ) -> Reason:
-    total = math.fsum(contributions[places])
-    leading = max(
-        places, key=lambda place: (contributions[place] * math.copysign(1, total), -place)
-    )
-    name = features[leading]
-    if catalogue is None:
-        sentence = f"{name} is {show(row[name], '')}"
-        return Reason(family, family, total, name, sentence, actionable=False)
-    feature = catalogue.get(name)
     return Reason(
         family=family,
-        title=catalogue.titles[family],
+        title=family if catalogue is None else catalogue.titles[family],
         contribution=total,
         feature=name,
-        sentence=sentence_of(feature, row, catalogue),
-        actionable=feature.entry.actionable,
+        sentence=said_of(name, row, catalogue),
+        actionable=catalogue is not None and catalogue.get(name).entry.actionable,
     )
+
+
+def said_of(name: str, row: Mapping[str, Value], catalogue: Catalogue | None) -> str:
+    """Say what a column says of an account, by its feature's sentence where it has one."""
+    if catalogue is None:
+        return f"{name} is {show(row[name], '')}"
+    return sentence_of(catalogue.get(name), row, catalogue)
 
 
 def sentence_of(feature: Feature, row: Mapping[str, Value], catalogue: Catalogue) -> str:
