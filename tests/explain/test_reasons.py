@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from pathlib import Path
 from textwrap import dedent
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from churnml.errors import FeatureError
-from churnml.explain.reasons import Value, reasons, show
+from churnml.explain.reasons import Value, probability_shares, reasons, show
 from churnml.features.catalogue import Catalogue, read_catalogue
 from churnml.features.snapshot import keep
 from churnml.history.tables import STANDARD
@@ -110,6 +113,42 @@ def test_a_family_without_effect_is_no_reason() -> None:
 def test_contributions_must_match_features() -> None:
     with pytest.raises(FeatureError, match="1 contributions for 2 features"):
         reasons(np.array([0.0]), ("x", "y"), {"x": 1.0, "y": 2.0}, None)
+
+
+def test_a_family_speaks_of_what_it_is_asked_to(catalogue: Catalogue) -> None:
+    row = {"active_days_28d": 6.0, "active_days_before_28d": 19.0}
+    (told,) = reasons(
+        np.array([-0.5, 2.0]), tuple(row), row, catalogue, telling={"active_days_28d"}
+    )
+    assert (told.feature, told.contribution) == ("active_days_28d", 1.5)
+
+
+def test_shares_of_the_probability_by_hand() -> None:
+    # From odds of 1 to 4 to odds of 1 to 1: from 20 % to 50 %, two thirds of it one way and back.
+    whole = math.log(4)
+    told = probability_shares([1.5 * whole, -0.5 * whole], -whole)
+    assert told == pytest.approx((0.45, -0.15), abs=1e-15)
+
+
+def test_without_a_difference_the_slope_is_that_of_the_curve() -> None:
+    assert probability_shares([2.0, -2.0], 0.0) == (0.5, -0.5)
+    assert probability_shares([1e-12], 0.0) == pytest.approx((2.5e-13,), rel=1e-9)
+    assert probability_shares([], 1.0) == ()
+
+
+def test_shares_of_the_probability_at_either_end() -> None:
+    assert probability_shares([2000.0], -1000.0) == (1.0,)
+    assert probability_shares([-2000.0], 1000.0) == (-1.0,)
+
+
+@given(st.lists(st.floats(-30, 30), max_size=6), st.floats(-30, 30))
+def test_shares_add_up_to_the_probability(contributions: list[float], base: float) -> None:
+    def probability(log_odds: float) -> float:
+        return 1 / (1 + math.exp(-log_odds))
+
+    told = probability_shares(contributions, base)
+    expected = probability(base + math.fsum(contributions)) - probability(base)
+    assert math.fsum(told) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(

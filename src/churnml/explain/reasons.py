@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import string
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -115,6 +115,44 @@ def _reason(
         sentence=said_of(name, row, catalogue),
         actionable=catalogue is not None and catalogue.get(name).entry.actionable,
     )
+
+
+def probability_shares(contributions: Sequence[float], base: float) -> tuple[float, ...]:
+    """Turn shares of the log-odds into shares of the probability.
+
+    A probability is no sum, so that a rule must say how to share its way from the base's. By this
+    one all log-odds grow at once and in proportion, from none to what they are, and each gets what
+    its growing moved. That is its log-odds times one slope for all, ``(p − p₀) / (l − l₀)``: order,
+    signs and proportions stay.
+
+    Parameters
+    ----------
+    contributions : sequence of float
+        Shares of the log-odds: of all reasons, or of all parts of a change.
+    base : float
+        The log-odds without them; for a change, those of the earlier score.
+
+    Returns
+    -------
+    tuple of float
+        They add up to the probability less that of the base. A hundredth is a percentage point.
+
+    References
+    ----------
+    Aumann and Shapley (1974), Values of non-atomic games: the rule.
+    Sundararajan, Taly and Yan (2017), Axiomatic attribution for deep networks, section 3.
+    """
+    way = math.fsum(contributions)
+    low, high = sorted((base, base + way))
+    # p − p₀ = p (1 − p₀) (1 − e^−(l − l₀)), which loses no digits where both are near.
+    steepest = _logistic(high) * _logistic(-low)
+    slope = steepest * (-math.expm1(-abs(way)) / abs(way) if way else 1.0)
+    return tuple(slope * contribution for contribution in contributions)
+
+
+def _logistic(log_odds: float) -> float:
+    """Turn log-odds into a probability, without overflow at either end."""
+    return math.exp(min(log_odds, 0.0)) / (1.0 + math.exp(-abs(log_odds)))
 
 
 def said_of(name: str, row: Mapping[str, Value], catalogue: Catalogue | None) -> str:
