@@ -15,6 +15,7 @@ import typer
 from churnml.cli import (
     audit,
     check,
+    explain,
     features,
     forecast,
     indicators,
@@ -46,6 +47,9 @@ app.command("check", short_help="Check history and keep what is clean.")(check.c
 app.command("audit", short_help="Look for leaks in a training table.")(audit.audit)
 app.command("train", short_help="Learn who leaves, and measure it.")(train.train)
 app.command("score", short_help="Score every current account, with reasons.")(score.score)
+app.command("explain", short_help="Tell why one account has its score, and what changed.")(
+    explain.explain
+)
 app.add_typer(models.app, name="models", help="Compare models, and put one in charge.")
 app.command("forecast", short_help="Tell how much will leave next quarter.")(forecast.forecast)
 app.command("indicators", short_help="Show plain signs of leaving, with what shows them.")(

@@ -19,20 +19,30 @@ from churnml.features.engine import compute
 from churnml.features.facts import compile_catalogue
 from churnml.history.asof import History
 from churnml.history.tables import ACCOUNT_ID
-from churnml.labels import ColumnLabel, asked, population
+from churnml.labels import ColumnLabel, HistorySpec, asked, population
 from churnml.serving.scores import Scored, ScoreList
 from churnml.training.bundle import Bundle
 from churnml.training.suitability import suited
 from churnml.training.tables import stale_tables
 
-# Rows explained at once: reasons cost many times what a probability costs.
-_BLOCK = 256
+# Rows scored at once, after which progress is told.
+_BLOCK = 4096
 Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True)
-class _Rows:
-    """Of whom scores are asked, row by row."""
+class Rows:
+    """Of whom scores are asked, row by row.
+
+    Parameters
+    ----------
+    accounts : sequence of str
+        The accounts.
+    cutoffs : sequence of datetime or None
+        As of when, UTC and naive.
+    arr : sequence of float or None
+        Their annual recurring revenue.
+    """
 
     accounts: Sequence[str]
     cutoffs: Sequence[dt.datetime | None]
@@ -76,33 +86,51 @@ def score_history(
     DataError
         If the cutoff lies beyond what was observed, or has a time zone.
     """
-    spec = bundle.manifest.label
-    if isinstance(spec, ColumnLabel) or bundle.catalogue is None:
-        raise BundleError(f"{bundle.folder}: trained on a flat table; it cannot score history.")
-    when = _observed(history, cutoff)
-    catalogue = suited(bundle, bundle.catalogue, history)
+    spec, catalogue = of_history(bundle, history)
+    when = observed(history, cutoff)
     everybody = population(history, spec, when)
     people = asked(history, spec, bundle.manifest.cutoffs, everybody)
     not_asked = everybody.num_rows - people.num_rows
     old = stale_tables(history, catalogue, when)
     if not people.num_rows:
         return ScoreList(when, bundle, (), not_asked, old)
+    features = features_of(history, catalogue, people, progress)
     accounts = people[ACCOUNT_ID].to_pylist()
+    rows = Rows(accounts, [when] * len(accounts), people["arr"].to_pylist())
+    scores = score_rows(bundle, rows, features, catalogue, progress)
+    unseen = bundle.model.encoding.unseen(features)
+    return ScoreList(when, bundle, scores, not_asked, old, unseen)
+
+
+def of_history(bundle: Bundle, history: History) -> tuple[HistorySpec, Catalogue]:
+    """Give the label and the features of a bundle that can score this history.
+
+    Raises
+    ------
+    BundleError
+        As `score_history` does.
+    """
+    spec = bundle.manifest.label
+    if isinstance(spec, ColumnLabel) or bundle.catalogue is None:
+        raise BundleError(f"{bundle.folder}: trained on a flat table; it cannot score history.")
+    return spec, suited(bundle, bundle.catalogue, history)
+
+
+def features_of(
+    history: History, catalogue: Catalogue, people: pa.Table, progress: Progress
+) -> pa.Table:
+    """Compute the features of accounts at cutoffs, in the order of `people`."""
     parts = [
         part.columns.append_column("_place", pa.array(part.positions))
         for part in compute(
             history,
             compile_catalogue(catalogue, history.contracts),
-            accounts,
+            people[ACCOUNT_ID].to_pylist(),
             people["cutoff"].cast(pa.int64()).to_numpy(),
             progress=lambda done, total: progress("features", done / total),
         )
     ]
-    features = pa.concat_tables(parts).sort_by("_place").drop_columns(["_place"])
-    rows = _Rows(accounts, [when] * len(accounts), people["arr"].to_pylist())
-    scores = _scored(bundle, rows, features, catalogue, progress)
-    unseen = bundle.model.encoding.unseen(features)
-    return ScoreList(when, bundle, scores, not_asked, old, unseen)
+    return pa.concat_tables(parts).sort_by("_place").drop_columns(["_place"])
 
 
 def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreList:
@@ -142,13 +170,13 @@ def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreLi
             "Add them; null where a value is not known."
         )
     rows = flat.without_nan(rows)
-    asked_of = _Rows(
+    asked_of = Rows(
         _accounts(rows, spec.id),
         _values(rows, spec.time, pa.timestamp("us")),
         _arr(rows, spec.arr),
     )
     features = rows.select(list(bundle.features))
-    scores = _scored(bundle, asked_of, features, None, progress)
+    scores = score_rows(bundle, asked_of, features, None, progress)
     blank = [name for name in features.column_names if features[name].null_count == len(scores)]
     return ScoreList(
         None,
@@ -159,7 +187,7 @@ def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreLi
     )
 
 
-def _observed(history: History, cutoff: dt.datetime | None) -> dt.datetime:
+def observed(history: History, cutoff: dt.datetime | None) -> dt.datetime:
     """Give the cutoff, or the end of observation; beyond it recent events would look absent."""
     when = history.observed_until if cutoff is None else cutoff
     if when.tzinfo is not None:
@@ -214,13 +242,14 @@ def _values(rows: pa.Table, name: str | None, wanted: pa.DataType) -> list[Any]:
         raise DataError(f"column {name!r} cannot be read as {wanted}: {error}.") from error
 
 
-def _scored(
+def score_rows(
     bundle: Bundle,
-    of: _Rows,
+    of: Rows,
     features: pa.Table,
     catalogue: Catalogue | None,
     progress: Progress,
 ) -> tuple[Scored, ...]:
+    """Score rows of features, and give the reasons; the riskiest first."""
     scored: list[Scored] = []
     for first in range(0, features.num_rows, _BLOCK):
         progress("scores", first / features.num_rows)

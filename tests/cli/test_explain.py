@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+
+import pytest
+
+from churnml.project import Project
+from churnml.serving.scores import ScoreList
+from churnml.training.workflow import Trained
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+def test_all_reasons_of_an_account_are_shown(
+    run: Call, company: Project, trained: Trained, scores: ScoreList
+) -> None:
+    riskiest = scores.scores[0]
+    status, out, err = run("explain", riskiest.account_id, "-C", str(company.root))
+    assert status == 0, err
+    assert out.startswith(f"{riskiest.account_id}: {riskiest.probability:.0%} (80% within ")
+    first = riskiest.raising[0]
+    assert f"{first.contribution:+.2f}" in out
+    lowering = next(reason for reason in riskiest.reasons if reason.contribution < -0.005)
+    assert f"{lowering.contribution:+.2f}" in out
+    assert out.splitlines()[-1] == f"by the latest {trained.bundle.id[:12]}"
+
+
+def test_what_changed_adds_up(
+    run: Call, company: Project, trained: Trained, scores: ScoreList
+) -> None:
+    name = scores.scores[0].account_id
+    given = ("explain", name, "-C", str(company.root), "--since", "2026-03-01")
+    status, out, err = run(*given)
+    assert status == 0, err
+    assert "It was " in out
+    told = json.loads(run(*given, "--json")[1])
+    change = told["change"]
+    parts = [reason["contribution"] for reason in change["behaviour"]]
+    parts += [change["thinness"], change["model"], change["calibration"]]
+    assert math.fsum(parts) == pytest.approx(
+        told["score"]["log_odds"] - told["earlier"]["log_odds"], abs=1e-9
+    )
+
+
+def test_an_account_that_is_not_there_is_named(
+    run: Call, company: Project, trained: Trained, scores: ScoreList
+) -> None:
+    name = scores.scores[0].account_id
+    status, out, err = run("explain", f"{name}x", "-C", str(company.root))
+    assert (status, out) == (1, "")
+    assert f"account '{name}x' is not scored as of" in err
+    assert f"Did you mean '{name}'?" in err
