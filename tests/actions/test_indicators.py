@@ -175,6 +175,15 @@ def test_use_is_held_against_the_accounts_own(
     assert [item.said for item in found] == ([] if said is None else [said])
 
 
+@pytest.mark.parametrize(("before", "seen"), [(11, 0), (12, 1)])
+def test_a_fall_from_next_to_nothing_is_none(signs: Indicators, before: int, seen: int) -> None:
+    """Twelve in 84 days are four in 28."""
+    used: list[Row] = [
+        {"occurred_at": ago(30 + 4 * n), "event": "view", "quantity": 1.0} for n in range(before)
+    ]
+    assert len(see(history(usage=used), signs, NOW)) == seen
+
+
 def test_silence_counts_from_the_last_sign_of_life(signs: Indicators) -> None:
     def sent(number: int, days: float, **more: Any) -> Row:
         row = {"message_id": f"m{number}", "sent_at": ago(days), "direction": "outbound"}

@@ -70,12 +70,15 @@ class UsageFall(FrozenModel):
         The days before them; the account's own use then is the baseline.
     fall : float
         The share of the baseline that must be gone.
+    usual_at_least : float
+        What the baseline must come to in so many days as are judged; a fall of less says nothing.
     """
 
     level: RiskTier
     days: float = Field(gt=0)
     baseline_days: float = Field(gt=0)
     fall: float = Field(gt=0, le=1)
+    usual_at_least: float = Field(default=4.0, ge=0)
 
 
 class Unresponsive(FrozenModel):
@@ -300,7 +303,7 @@ def _of_usage(look: Look, indicator: Indicator, sign: UsageFall) -> Iterator[See
     )
     for row in rows:
         usual, recent = float(row["usual"]), float(row["recent"])
-        if usual > 0 and recent <= (1 - sign.fall) * usual:
+        if usual > 0 and usual >= sign.usual_at_least and recent <= (1 - sign.fall) * usual:
             said = (
                 f"used {_amount(recent)} in {sign.days:g} days, {1 - recent / usual:.0%} less than "
                 f"the {_amount(usual)} of the {sign.baseline_days:g} days before"
