@@ -44,6 +44,19 @@ def test_what_changed_adds_up(
     )
 
 
+def test_what_would_help_is_told(
+    run: Call, company: Project, trained: Trained, scores: ScoreList
+) -> None:
+    riskiest = scores.scores[0]
+    given = ("explain", riskiest.account_id, "-C", str(company.root), "--lower")
+    status, out, err = run(*given)
+    assert status == 0, err
+    assert "The model gives this account" in out
+    lower = json.loads(run(*given, "--json")[1])["lower"]
+    assert lower["tier"] == riskiest.tier
+    assert lower["probability"] == pytest.approx(riskiest.probability, abs=1e-9)
+
+
 def test_an_account_that_is_not_there_is_named(
     run: Call, company: Project, trained: Trained, scores: ScoreList
 ) -> None:

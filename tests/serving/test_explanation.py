@@ -66,7 +66,7 @@ def test_without_an_earlier_time_there_is_no_change(history: History, trained: T
         history, trained.bundle, scores[0].account_id, cutoff=LATER, progress=silent
     )
     alike(found.score, scores[0])
-    assert (found.earlier, found.change) == (None, None)
+    assert (found.earlier, found.change, found.lower) == (None, None, None)
 
 
 def test_whom_nobody_scores_is_refused(history: History, trained: Trained) -> None:

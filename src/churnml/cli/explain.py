@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 
     from churnml.explain.change import Change
     from churnml.explain.reasons import Reason
+    from churnml.explain.reference import Reference
+    from churnml.project import Project
     from churnml.serving.explanation import Explanation
     from churnml.serving.scores import Scored
+    from churnml.training.bundle import Bundle
 
 LEAST_TOLD = 0.005  # log-odds; less would be shown as 0.00
 
@@ -40,6 +43,12 @@ def explain(
             help="Tell as well what changed since this time, UTC.",
         ),
     ] = None,
+    lower: Annotated[
+        bool,
+        typer.Option(
+            "--lower", help="Tell as well the smallest change that goes with a lower tier."
+        ),
+    ] = False,
     model: Annotated[
         str | None,
         typer.Option(
@@ -60,7 +69,13 @@ def explain(
         chosen = choose(run.project, run.recipe, model)
         history = open_history(run.project, run.bar.share)
         found = explain_account(
-            history, chosen.bundle, account, cutoff=as_of, since=since, progress=run.bar.share
+            history,
+            chosen.bundle,
+            account,
+            cutoff=as_of,
+            since=since,
+            reference=_reference(run.project, run.recipe, chosen.bundle) if lower else None,
+            progress=run.bar.share,
         )
         require_unchanged(run.project, history)
     if as_json:
@@ -68,6 +83,27 @@ def explain(
         return
     _show(found)
     typer.echo(f"by the {chosen.role} {chosen.bundle.id[:12]}")
+
+
+def _reference(project: Project, recipe: str, bundle: Bundle) -> Reference:
+    """Read what was learned from; a table of another training may lack what the bundle knows."""
+    from churnml.errors import BundleError
+    from churnml.explain.reference import Reference
+    from churnml.features.table import read_table
+
+    file = project.training / f"{recipe}.parquet"
+    if bundle.catalogue is None or not file.is_file():
+        raise BundleError(
+            f"{file}: is not there, and what would help is told by what was learned from. "
+            f"`churnml train {recipe}` makes it."
+        )
+    frame = read_table(file).frame
+    if lost := [name for name in bundle.features if name not in frame.column_names]:
+        raise BundleError(
+            f"{file}: has no column {lost[0]!r}, which bundle {bundle.id[:12]} knows: another "
+            f"training made it. `churnml train {recipe}`, or name its model with --model."
+        )
+    return Reference.of(frame, bundle.features, bundle.catalogue)
 
 
 def _show(found: Explanation) -> None:
@@ -86,6 +122,8 @@ def _show(found: Explanation) -> None:
     out.print(_reasons(item.reasons, shares))
     if found.earlier is not None and found.change is not None:
         _show_change(found.earlier, found.change)
+    if found.lower is not None:
+        out.print(f"\n{found.lower.sentence}", markup=False)
 
 
 def _show_change(earlier: Scored, change: Change) -> None:
@@ -143,4 +181,5 @@ def _document(found: Explanation, bundle: str) -> dict[str, Any]:
         "score": scored(found.score),
         "earlier": None if found.earlier is None else scored(found.earlier),
         "change": None if found.change is None else asdict(found.change),
+        "lower": None if found.lower is None else asdict(found.lower),
     }

@@ -61,7 +61,7 @@ class Move:
 
 
 @dataclass(frozen=True)
-class Change:
+class FamilyMove:
     """What would be another of one family.
 
     Parameters
@@ -92,14 +92,14 @@ class Lowered:
         Its tier.
     cost : float
         Sum of the shares of accounts that lie between each feature's two values.
-    changes : tuple of Change
+    changes : tuple of FamilyMove
         Family by family, in the catalogue's order.
     """
 
     probability: float
     tier: RiskTier
     cost: float
-    changes: tuple[Change, ...]
+    changes: tuple[FamilyMove, ...]
 
 
 @dataclass(frozen=True)
@@ -302,10 +302,10 @@ def _some(front: list[Origins]) -> list[Origins]:
     return [front[place] for place in np.linspace(0, len(front) - 1, _FRONT).round().astype(int)]
 
 
-def _change(family: str, title: str, moves: list[Move]) -> Change:
+def _change(family: str, title: str, moves: list[Move]) -> FamilyMove:
     ordered = tuple(sorted(moves, key=lambda move: (-move.cost, move.feature)))
     told = "; ".join(f"{move.then} (now: {move.now})" for move in ordered[:_TOLD])
-    return Change(family, title, ordered, told)
+    return FamilyMove(family, title, ordered, told)
 
 
 def _standing(probability: float, tier: RiskTier) -> str:

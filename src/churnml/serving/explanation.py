@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 
 from churnml.errors import DataError, nearest
 from churnml.explain.change import Change
+from churnml.explain.counterfactual import Counterfactual, lower_risk
+from churnml.explain.reference import Reference
 from churnml.history.asof import History
 from churnml.history.tables import ACCOUNT_ID
 from churnml.labels import HistorySpec, asked, population
@@ -31,11 +33,14 @@ class Explanation:
         That of an earlier time, where one was asked for.
     change : Change or None
         What made the earlier score the later one.
+    lower : Counterfactual or None
+        The smallest change that leads a tier down, where it was asked for.
     """
 
     score: Scored
     earlier: Scored | None
     change: Change | None
+    lower: Counterfactual | None
 
 
 def explain_account(
@@ -45,6 +50,7 @@ def explain_account(
     *,
     cutoff: dt.datetime | None = None,
     since: dt.datetime | None = None,
+    reference: Reference | None = None,
     progress: Progress,
 ) -> Explanation:
     """Tell why an account has its score, and what changed since an earlier time.
@@ -61,6 +67,8 @@ def explain_account(
         UTC, naive; the end of observation if omitted.
     since : datetime, optional
         The earlier time.
+    reference : Reference, optional
+        What the bundle learned from; given, the smallest change that leads a tier down is told too.
     progress : callable
         Told what is being done and the share that is done.
 
@@ -87,11 +95,15 @@ def explain_account(
     rows = Rows([account] * len(moments), moments, people["arr"].to_pylist())
     scores = score_rows(bundle, rows, features, catalogue, progress)
     by_moment = {item.cutoff: item for item in scores}
-    if since is None:
-        return Explanation(by_moment[when], None, None)
     frame = features.select(list(bundle.features))
-    change = change_between((bundle.model, bundle.model), (frame, frame), catalogue)
-    return Explanation(by_moment[when], by_moment[since], change)
+    lower = change = None
+    if reference is not None:
+        tiers, own = bundle.manifest.tiers, frame.slice(len(moments) - 1)
+        progress("what would help", 0.0)
+        lower = lower_risk(own, reference, lambda rows: bundle.score(rows).probability, tiers)
+    if since is not None:
+        change = change_between((bundle.model, bundle.model), (frame, frame), catalogue)
+    return Explanation(by_moment[when], by_moment.get(since), change, lower)
 
 
 def _asked(
