@@ -182,6 +182,20 @@ def test_the_loops_are_compiled_once_whatever_is_asked() -> None:
     assert len(kernels.explain.signatures) == len(kernels.fill.signatures) == 1
 
 
+def test_where_nothing_can_be_kept_the_loops_are_compiled_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nowhere(*_: object) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr("numba.core.caching.CacheImpl.__init__", nowhere)
+    assert kernels.compiled(_twice)(21) == 42
+
+
+def _twice(number: int) -> int:
+    return 2 * number
+
+
 def test_trees_of_one_leaf_add_to_the_base_alone() -> None:
     rows = rows_of(0, 50)
     parameters = {"objective": "binary", "verbose": -1, "min_data_in_leaf": 40, "num_threads": 1}

@@ -9,6 +9,8 @@ interpreter's lock, so rows may be shared out between threads.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -18,7 +20,17 @@ from churnml.explain.arrays import Columns, Contents, Quadrature, Singles, Table
 
 Array = Any  # of numpy: numba finds out what it holds
 
-compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function when it is first called, and keep it for other processes.
+
+    Where no folder can be written to keep it in, neither this one nor the user's own, every process
+    compiles it anew.
+    """
+    made = numba.njit(nogil=True, error_model="numpy")(function)
+    with contextlib.suppress(RuntimeError):
+        made.enable_caching()
+    return made
 
 
 @compiled
