@@ -53,6 +53,7 @@ LEARNING = (  # the modules that make a model, and what it says, out of rows
     "ensemble",
     "estimator",
     "folds",
+    "frames",
     "intervals",
     "judgement",
     "merging",
