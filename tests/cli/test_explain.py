@@ -35,6 +35,7 @@ def test_what_changed_adds_up(
     status, out, err = run(*given)
     assert status == 0, err
     assert "It was " in out
+    assert "after the cutoff 2026-03-01: what it says of then is better" in err
     told = json.loads(run(*given, "--json")[1])
     change = told["change"]
     parts = [reason["contribution"] for reason in change["behaviour"]]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, AsOf, ProjectFolder, begun
+from churnml.cli.options import AsJson, AsOf, ModelName, ProjectFolder, begun, warn_of_hindsight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,14 +49,7 @@ def explain(
             "--lower", help="Tell as well the smallest change that goes with a lower tier."
         ),
     ] = False,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="'champion', 'latest', or the first digits of an id; the champion where there is "
-            "one, else the latest.",
-        ),
-    ] = None,
+    model: ModelName = None,
     project: ProjectFolder = Path(),
     as_json: AsJson = False,
 ) -> None:
@@ -78,6 +71,8 @@ def explain(
             progress=run.bar.share,
         )
         require_unchanged(run.project, history)
+    for item in filter(None, (found.earlier, found.score)):
+        warn_of_hindsight(chosen.bundle, item.cutoff)
     if as_json:
         console.emit(_document(found, chosen.bundle.id))
         return

@@ -17,6 +17,7 @@ from churnml.cli import console
 if TYPE_CHECKING:
     from churnml.history.asof import History
     from churnml.project import Project
+    from churnml.training.bundle import Bundle
 
 ProjectFolder = Annotated[
     Path,
@@ -38,6 +39,15 @@ AsOf = Annotated[
     typer.Option(
         formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
         help="What was known strictly before then, UTC; all that is known if omitted.",
+    ),
+]
+
+ModelName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="'champion', 'latest', or the first digits of an id; the champion where there is "
+        "one, else the latest.",
     ),
 ]
 
@@ -163,6 +173,17 @@ def open_as_of(
 def corrected_until(as_of: dt.datetime | None) -> dt.datetime | None:
     """Say until when corrections count: all that there are, unless a date is asked for."""
     return dt.datetime.now(dt.UTC).replace(tzinfo=None) if as_of is None else None
+
+
+def warn_of_hindsight(bundle: Bundle, cutoff: dt.datetime | None) -> None:
+    """Say so where a bundle learned what came after the cutoff that it is asked about."""
+    learned = bundle.manifest.learned_until
+    if cutoff is not None and learned is not None and cutoff < learned:
+        console.warn(
+            f"the bundle learned what was known by {learned:%Y-%m-%d}, after the cutoff "
+            f"{cutoff:%Y-%m-%d}: what it says of then is better than any that could have been had. "
+            "What a model of that time was worth is measured by `churnml train`."
+        )
 
 
 def recipe_name(project: Project, given: str | None) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, ProjectFolder, begun
+from churnml.cli.options import AsJson, ModelName, ProjectFolder, begun, warn_of_hindsight
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,14 +39,7 @@ def score(
     table: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Score the rows of this flat table.")
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL",
-            help="'champion', 'latest', or the first digits of an id; the champion where there is "
-            "one, else the latest.",
-        ),
-    ] = None,
+    model: ModelName = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -76,12 +69,7 @@ def score(
             f"no row has a value in {', '.join(map(repr, found.blank))}, which training had: taken "
             "as unknown for all. Was the table exported whole?"
         )
-    if found.in_hindsight:
-        console.warn(
-            f"the bundle learned what was known by {bundle.manifest.learned_until:%Y-%m-%d}, after "
-            "this cutoff: these scores are better than any that could have been had then. What a "
-            "model of that time was worth is measured by `churnml train`."
-        )
+    warn_of_hindsight(bundle, found.cutoff)
     path = _write(found, output or _default(run.project, run.recipe, found, table))
     if as_json:
         console.emit({**_document(found, path, top), "model": chosen.role})
