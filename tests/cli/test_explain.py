@@ -66,3 +66,31 @@ def test_an_account_that_is_not_there_is_named(
     assert (status, out) == (1, "")
     assert f"account '{name}x' is not scored as of" in err
     assert f"Did you mean '{name}'?" in err
+
+
+def test_what_sets_it_apart_is_told(
+    run: Call, company: Project, trained: Trained, scores: ScoreList
+) -> None:
+    riskiest = scores.scores[0]
+    given = ("explain", riskiest.account_id, "-C", str(company.root), "--peers")
+    status, out, err = run(*given)
+    assert status == 0, err
+    assert " peers (tier " in out
+    told = json.loads(run(*given, "--json")[1])
+    peers = told["peers"]
+    parts = [reason["contribution"] for reason in peers["reasons"]]
+    assert math.fsum([peers["base"], peers["thinness"], *parts]) == pytest.approx(
+        riskiest.log_odds, abs=1e-9
+    )
+
+
+def test_another_model_of_the_same_time(
+    run: Call, company: Project, trained: Trained, scores: ScoreList
+) -> None:
+    name, bundle = scores.scores[0].account_id, trained.bundle.id
+    given = ("explain", name, "-C", str(company.root), "--earlier-model", bundle[:8], "--json")
+    status, out, err = run(*given)
+    assert status == 0, err
+    told = json.loads(out)
+    assert told["earlier_bundle"] == bundle
+    assert told["earlier"]["probability"] == pytest.approx(told["score"]["probability"], abs=1e-9)

@@ -173,6 +173,43 @@ def test_reasons_and_base_make_the_log_odds(run: Call, trained: Path) -> None:
     assert {"plan is flex", "plan is unknown", "auto is yes", "auto is no"} <= said
 
 
+def test_a_row_is_explained_as_it_is_scored(run: Call, trained: Path, tmp_path: Path) -> None:
+    table = write(tmp_path / "new.csv", rows(20))
+    alone = score(run, trained, table)["0007"]
+    given = ("explain", "0007", "-C", trained, "--table", table)
+    status, out, err = run(*given, "--json")
+    assert status == 0, err
+    told = json.loads(out)["score"]
+    assert told["reasons"] == alone["reasons"]
+    assert told["probability"] == pytest.approx(alone["probability"], abs=1e-9)
+    status, out, err = run(*given, "--earlier-model", "latest")
+    assert status == 0, err
+    assert out.startswith("0007: ")
+    assert "It was " in out
+    assert ", before by " in out.splitlines()[-1]
+
+
+def test_a_row_that_is_not_there_or_not_alone_is_refused(
+    run: Call, trained: Path, tmp_path: Path
+) -> None:
+    table = write(tmp_path / "new.csv", [*rows(9), rows(9)[3]])
+    status, _, err = run("explain", "0010", "-C", trained, "--table", table)
+    assert status == 1
+    assert "account '0010': no row tells of it. Did you mean '0008'?" in err
+    status, _, err = run("explain", "0003", "-C", trained, "--table", table)
+    assert status == 1
+    assert "account '0003': 2 rows tell of it, and none is the latest" in err
+
+
+@pytest.mark.parametrize(
+    "option", ["--as-of=2024-01-01", "--since=2024-01-01", "--peers", "--lower"]
+)
+def test_what_only_history_tells_is_refused(run: Call, trained: Path, option: str) -> None:
+    status, _, err = run("explain", "0003", "-C", trained, option)
+    assert status == 2
+    assert f"{option.partition('=')[0]} needs history; this recipe scores a flat table." in err
+
+
 def test_scores_do_not_hang_on_the_file_they_come_in(
     run: Call, trained: Path, tmp_path: Path
 ) -> None:

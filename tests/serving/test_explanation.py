@@ -8,7 +8,7 @@ import pytest
 from churnml.errors import DataError
 from churnml.history.asof import History
 from churnml.project import Project
-from churnml.serving.explanation import explain_account
+from churnml.serving.explanation import Earlier, explain_account
 from churnml.serving.scorer import score_history
 from churnml.serving.scores import Scored
 from churnml.training.tables import open_history
@@ -43,7 +43,12 @@ def test_an_account_is_told_as_among_all_others(history: History, trained: Train
     there = {item.account_id: item for item in scores[EARLIER]}
     riskiest = next(item for item in scores[LATER] if item.account_id in there)
     found = explain_account(
-        history, trained.bundle, riskiest.account_id, cutoff=LATER, since=EARLIER, progress=silent
+        history,
+        trained.bundle,
+        riskiest.account_id,
+        cutoff=LATER,
+        earlier=Earlier(EARLIER),
+        progress=silent,
     )
     assert found.earlier is not None
     alike(found.score, riskiest)
@@ -66,7 +71,7 @@ def test_without_an_earlier_time_there_is_no_change(history: History, trained: T
         history, trained.bundle, scores[0].account_id, cutoff=LATER, progress=silent
     )
     alike(found.score, scores[0])
-    assert (found.earlier, found.change, found.lower) == (None, None, None)
+    assert (found.earlier, found.change, found.beside, found.lower) == (None, None, None, None)
 
 
 def test_whom_nobody_scores_is_refused(history: History, trained: Trained) -> None:
@@ -74,5 +79,42 @@ def test_whom_nobody_scores_is_refused(history: History, trained: Trained) -> No
         explain_account(history, trained.bundle, "nobody", cutoff=LATER, progress=silent)
     with pytest.raises(DataError, match="is not before 2026-01-01"):
         explain_account(
-            history, trained.bundle, "nobody", cutoff=EARLIER, since=LATER, progress=silent
+            history,
+            trained.bundle,
+            "nobody",
+            cutoff=EARLIER,
+            earlier=Earlier(LATER),
+            progress=silent,
         )
+
+
+def test_what_sets_an_account_apart_adds_up(history: History, trained: Trained) -> None:
+    scores = score_history(history, trained.bundle, cutoff=LATER, progress=silent).scores
+    own = scores[0]
+    found = explain_account(
+        history, trained.bundle, own.account_id, cutoff=LATER, peers=True, progress=silent
+    ).beside
+    assert found is not None
+    assert 20 <= found.peers < len(scores)
+    parts = [reason.contribution for reason in found.reasons]
+    whole = math.fsum([found.base, found.thinness, *parts])
+    assert whole == pytest.approx(own.log_odds, abs=1e-9)
+    assert any("(peers " in reason.sentence for reason in found.reasons)
+
+
+def test_the_same_model_before_changes_nothing_at_the_same_time(
+    history: History, trained: Trained
+) -> None:
+    name = score_history(history, trained.bundle, cutoff=LATER, progress=silent).scores[0]
+    found = explain_account(
+        history,
+        trained.bundle,
+        name.account_id,
+        cutoff=LATER,
+        earlier=Earlier(bundle=trained.bundle),
+        progress=silent,
+    )
+    assert found.earlier is not None
+    alike(found.earlier, found.score)
+    assert found.change is not None
+    assert found.change.difference == pytest.approx(0, abs=1e-12)

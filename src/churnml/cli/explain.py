@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from churnml.cli import console
-from churnml.cli.options import AsJson, AsOf, ModelName, ProjectFolder, begun, warn_of_hindsight
+from churnml.cli.options import (
+    AsJson,
+    AsOf,
+    Begun,
+    ModelName,
+    ProjectFolder,
+    ScoredTable,
+    begun,
+    warn_of_hindsight,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +29,10 @@ if TYPE_CHECKING:
     from churnml.explain.change import Change
     from churnml.explain.reasons import Reason
     from churnml.explain.reference import Reference
+    from churnml.labels import ColumnLabel
     from churnml.project import Project
     from churnml.serving.explanation import Explanation
+    from churnml.serving.peers import Beside
     from churnml.serving.scores import Scored
     from churnml.training.bundle import Bundle
 
@@ -36,6 +47,7 @@ def explain(
     ] = None,
     *,
     as_of: AsOf = None,
+    table: ScoredTable = None,
     since: Annotated[
         datetime | None,
         typer.Option(
@@ -43,6 +55,21 @@ def explain(
             help="Tell as well what changed since this time, UTC.",
         ),
     ] = None,
+    earlier_model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="The model whose score it was before; with --since of that time, else of the "
+            "same. Named as by --model.",
+        ),
+    ] = None,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers",
+            help="Tell as well what sets it apart from accounts of its tier, use and tenure.",
+        ),
+    ] = False,
     lower: Annotated[
         bool,
         typer.Option(
@@ -53,31 +80,94 @@ def explain(
     project: ProjectFolder = Path(),
     as_json: AsJson = False,
 ) -> None:
-    """Show all reasons of one account's score, and what changed since an earlier time."""
+    """Show all reasons of one account's score, and what changed since an earlier one."""
     with begun(project, recipe) as run:
-        from churnml.serving.explanation import explain_account
+        from churnml.labels import ColumnLabel
         from churnml.training.shelf import choose
-        from churnml.training.tables import open_history, require_unchanged
 
         chosen = choose(run.project, run.recipe, model)
-        history = open_history(run.project, run.bar.share)
-        found = explain_account(
-            history,
-            chosen.bundle,
-            account,
-            cutoff=as_of,
-            since=since,
-            reference=_reference(run.project, run.recipe, chosen.bundle) if lower else None,
-            progress=run.bar.share,
+        old = None
+        if earlier_model is not None:
+            old = choose(run.project, run.recipe, earlier_model).bundle
+        asked = _Asked(account, as_of, table, since, old, peers=peers, lower=lower)
+        spec = chosen.bundle.manifest.label
+        found = (
+            _of_row(run, chosen.bundle, spec, asked)
+            if isinstance(spec, ColumnLabel)
+            else _of_account(run, chosen.bundle, asked)
         )
-        require_unchanged(run.project, history)
-    for item in filter(None, (found.earlier, found.score)):
-        warn_of_hindsight(chosen.bundle, item.cutoff)
+    _warn(found, chosen.bundle, old)
     if as_json:
-        console.emit(_document(found, chosen.bundle.id))
+        console.emit(_document(found, chosen.bundle.id, old))
         return
     _show(found)
-    typer.echo(f"by the {chosen.role} {chosen.bundle.id[:12]}")
+    by = "" if old is None else f", before by {old.id[:12]}"
+    typer.echo(f"by the {chosen.role} {chosen.bundle.id[:12]}{by}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What is to be told."""
+
+    account: str
+    as_of: datetime | None
+    table: Path | None
+    since: datetime | None
+    old: Bundle | None
+    peers: bool
+    lower: bool
+
+
+def _of_account(run: Begun, bundle: Bundle, asked: _Asked) -> Explanation:
+    from churnml.errors import ConfigError
+    from churnml.serving.explanation import Earlier, explain_account
+    from churnml.training.tables import open_history, require_unchanged
+
+    if asked.table is not None:
+        raise ConfigError("--table is for flat tables; this recipe scores the accounts of history.")
+    earlier = None
+    if asked.since is not None or asked.old is not None:
+        earlier = Earlier(asked.since, asked.old)
+    history = open_history(run.project, run.bar.share)
+    found = explain_account(
+        history,
+        bundle,
+        asked.account,
+        cutoff=asked.as_of,
+        earlier=earlier,
+        peers=asked.peers,
+        reference=_reference(run.project, run.recipe, bundle) if asked.lower else None,
+        progress=run.bar.share,
+    )
+    require_unchanged(run.project, history)
+    return found
+
+
+def _of_row(run: Begun, bundle: Bundle, spec: ColumnLabel, asked: _Asked) -> Explanation:
+    from churnml.errors import ConfigError
+    from churnml.serving.explanation import explain_row
+    from churnml.training.suitability import read_flat
+
+    wanted = {
+        "--as-of": asked.as_of,
+        "--since": asked.since,
+        "--peers": asked.peers,
+        "--lower": asked.lower,
+    }
+    for option, given in wanted.items():
+        if given:
+            raise ConfigError(f"{option} needs history; this recipe scores a flat table.")
+    rows = read_flat(bundle, asked.table or run.project.root / spec.file)
+    return explain_row(bundle, rows, asked.account, earlier=asked.old, progress=run.bar.share)
+
+
+def _warn(found: Explanation, bundle: Bundle, old: Bundle | None) -> None:
+    """Say what makes the scores worth less than they seem."""
+    for item in (*found.stale, *found.unseen):
+        console.warn(str(item))
+    warn_of_hindsight(bundle, found.score.cutoff)
+    if found.earlier is not None:
+        warn_of_hindsight(old or bundle, found.earlier.cutoff)
 
 
 def _reference(project: Project, recipe: str, bundle: Bundle) -> Reference:
@@ -117,6 +207,8 @@ def _show(found: Explanation) -> None:
     out.print(_reasons(item.reasons, shares))
     if found.earlier is not None and found.change is not None:
         _show_change(found.earlier, found.change)
+    if found.beside is not None:
+        _show_beside(found.beside)
     if found.lower is not None:
         out.print(f"\n{found.lower.sentence}", markup=False)
 
@@ -126,10 +218,42 @@ def _show_change(earlier: Scored, change: Change) -> None:
 
     out = console.stdout()
     out.print(f"\nIt was {_scored(earlier)}; since then", markup=False, soft_wrap=True)
-    parts = [reason.contribution for reason in change.behaviour]
-    rest = (change.thinness, change.model, change.calibration)
-    shares = probability_shares([*parts, *rest], change.earlier)
-    out.print(_reasons(change.behaviour, shares))
+    rest = {
+        "Thin history: it says enough now, and did not, or the other way round": change.thinness,
+        "Another model: its trees say something else of the same values": change.model,
+        "Another calibration: it makes something else of what trees say": change.calibration,
+    }
+    parts = [*(reason.contribution for reason in change.behaviour), *rest.values()]
+    shares = probability_shares(parts, change.earlier)
+    table = _reasons(change.behaviour, shares)
+    for (sentence, part), share in zip(rest.items(), shares[len(change.behaviour) :], strict=True):
+        if abs(part) >= LEAST_TOLD:
+            table.add_row(f"{part:+.2f}", f"{share * 100:+.1f}", sentence, "")
+    out.print(table)
+
+
+def _show_beside(beside: Beside) -> None:
+    from churnml.explain.reasons import probability_shares
+
+    out = console.stdout()
+    shared = "all accounts" if not beside.shared else ", ".join(map(_mark, beside.shared.items()))
+    out.print(
+        f"\n{beside.peers:,} peers ({shared}): {_probability(beside.base):.1%}; what sets it apart",
+        markup=False,
+        soft_wrap=True,
+    )
+    parts = [*(reason.contribution for reason in beside.reasons), beside.thinness]
+    shares = probability_shares(parts, beside.base)
+    table = _reasons(beside.reasons, shares)
+    if abs(beside.thinness) >= LEAST_TOLD:
+        sentence = "Thin history: its own or that of some peers says too little"
+        table.add_row(f"{beside.thinness:+.2f}", f"{shares[-1] * 100:+.1f}", sentence, "")
+    out.print(table)
+
+
+def _mark(shared: tuple[str, str]) -> str:
+    name, value = shared
+    return f"{name} {value.replace('_', ' ')}"
 
 
 def _reasons(told: Sequence[Reason], shares: Sequence[float]) -> Table:
@@ -167,14 +291,18 @@ def _probability(log_odds: float) -> float:
     return 1 / (1 + math.exp(-log_odds))
 
 
-def _document(found: Explanation, bundle: str) -> dict[str, Any]:
+def _document(found: Explanation, bundle: str, old: Bundle | None) -> dict[str, Any]:
     def scored(item: Scored) -> dict[str, Any]:
         return {**asdict(item), "cutoff": item.cutoff and item.cutoff.isoformat()}
 
     return {
         "bundle": bundle,
         "score": scored(found.score),
+        "earlier_bundle": None if found.earlier is None else bundle if old is None else old.id,
         "earlier": None if found.earlier is None else scored(found.earlier),
         "change": None if found.change is None else asdict(found.change),
+        "peers": None if found.beside is None else asdict(found.beside),
         "lower": None if found.lower is None else asdict(found.lower),
+        "stale": [item.document() for item in found.stale],
+        "unseen": [asdict(item) for item in found.unseen],
     }

@@ -42,6 +42,11 @@ AsOf = Annotated[
     ),
 ]
 
+ScoredTable = Annotated[
+    Path | None,
+    typer.Option("--table", metavar="FILE", help="A flat table; that of training if omitted."),
+]
+
 ModelName = Annotated[
     str | None,
     typer.Option(

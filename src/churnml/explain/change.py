@@ -24,17 +24,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from churnml.errors import FeatureError
-from churnml.explain.reasons import Reason, Value, reasons, said_of, show
+from churnml.explain.comparison import Words, compared_reasons
+from churnml.explain.reasons import Reason, Value
 from churnml.features.catalogue import Catalogue
 
 Floats = npt.NDArray[np.float64]
 Rows = tuple[Mapping[str, Value], Mapping[str, Value]]
+
+_WORDS = Words(value="was", sentence="before", same="as before")
 
 # Margins (2,) of the rows, the base margin and SHAP values (2, n_features) to base (2,) and shares
 # (2, n_features) of the log-odds, which add up to them.
@@ -152,6 +155,8 @@ def change(
     shared: Sequence[bool],
     rows: Rows,
     catalogue: Catalogue | None,
+    *,
+    families: Mapping[str, str] | None = None,
 ) -> Change:
     """Tell why the later score of an account is another than the earlier one.
 
@@ -167,6 +172,8 @@ def change(
         The account's values, earlier and later; a row has at least the features that are shared.
     catalogue : Catalogue, optional
         The later model's families and sentences; without one, each column stands for itself.
+    families : mapping of str to str, optional
+        As for `churnml.explain.reasons.reasons`.
 
     Raises
     ------
@@ -191,7 +198,9 @@ def change(
     return Change(
         earlier=float(log_odds[0, 0, 0]),
         later=float(log_odds[1, 1, 1]),
-        behaviour=_behaviour(moved[common], named, rows, catalogue),
+        behaviour=compared_reasons(
+            moved[common], named, *rows, catalogue, _WORDS, families=families
+        ),
         thinness=float(_part(crossed.base, 2)),
         model=math.fsum([float(_part(log_odds, 0)), *moved[~common]]),
         calibration=float(_part(log_odds, 1)),
@@ -202,36 +211,3 @@ def _part(values: Floats, axis: int) -> Floats:
     """Average over all orders what exchanging one of the first three axes moved."""
     moved = np.diff(values, axis=axis).squeeze(axis)
     return np.asarray((moved[0, 0] + moved[1, 1]) / 3 + (moved[0, 1] + moved[1, 0]) / 6)
-
-
-def _behaviour(
-    moved: Floats, features: tuple[str, ...], rows: Rows, catalogue: Catalogue | None
-) -> tuple[Reason, ...]:
-    before, after = rows
-    shown = {name: tuple(_shown(name, row, catalogue) for row in rows) for name in after}
-    # Filled in where a sentence expects a value, this tells both.
-    both = {
-        name: after[name] if was == now or name not in before else f"{now} (was {was})"
-        for name, (was, now) in shown.items()
-    }
-    others = {name for name in features if shown[name][0] != shown[name][1]}
-    told = reasons(moved, features, both, catalogue, telling=others)
-    return tuple(
-        replace(reason, sentence=_sentence(reason.feature, rows, both, catalogue))
-        for reason in told
-    )
-
-
-def _shown(name: str, row: Mapping[str, Value], catalogue: Catalogue | None) -> str:
-    feature = None if catalogue is None else catalogue.by_name.get(name)
-    return show(row.get(name), "" if feature is None else feature.entry.unit)
-
-
-def _sentence(name: str, rows: Rows, both: Mapping[str, Value], catalogue: Catalogue | None) -> str:
-    """Tell a feature's value now, and what it was; a value that came or went has two sentences."""
-    before, after = rows
-    now = said_of(name, after, catalogue)
-    if (before[name] is None) != (after[name] is None):
-        return f"{now}; before: {said_of(name, before, catalogue)}"
-    told = said_of(name, both, catalogue)
-    return f"{now}, as before" if told == now and before[name] == after[name] else told

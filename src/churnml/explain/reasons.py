@@ -57,6 +57,7 @@ def reasons(
     catalogue: Catalogue | None,
     *,
     telling: Collection[str] = (),
+    families: Mapping[str, str] | None = None,
 ) -> tuple[Reason, ...]:
     """Tell why one account has its score.
 
@@ -72,6 +73,8 @@ def reasons(
         Families and sentences; without one, each column stands for itself.
     telling : collection of str
         Features that a family speaks of before its others.
+    families : mapping of str to str, optional
+        Under which family each feature is told, as a bundle's manifest has it; by default its own.
 
     Returns
     -------
@@ -87,29 +90,42 @@ def reasons(
         raise FeatureError(
             f"{len(contributions)} contributions for {len(features)} features; expected one each."
         )
-    families: dict[str, list[int]] = {}
+    members: dict[str, list[int]] = {}
     for place, name in enumerate(features):
-        family = name if catalogue is None else catalogue.get(name).family
-        families.setdefault(family, []).append(place)
+        own = name if catalogue is None else catalogue.get(name).family
+        members.setdefault((families or {}).get(name, own), []).append(place)
     told = []
-    for family, places in families.items():
+    for family, places in members.items():
         total = math.fsum(contributions[places])
         first = [place for place in places if features[place] in telling]
         leading = max(
             first or places,
             key=lambda place: (contributions[place] * math.copysign(1, total), -place),
         )
-        told.append(_reason(family, total, features[leading], row, catalogue))
+        title = _title(family, [features[place] for place in places], catalogue)
+        told.append(_reason(family, title, total, features[leading], row, catalogue))
     kept = [reason for reason in told if reason.contribution != 0]
     return tuple(sorted(kept, key=lambda reason: (-abs(reason.contribution), reason.family)))
 
 
+def _title(family: str, members: Sequence[str], catalogue: Catalogue | None) -> str:
+    if catalogue is not None:
+        return catalogue.titles[family]
+    like = len(members) - 1
+    return family if not like else f"{family} and {like} like it"
+
+
 def _reason(
-    family: str, total: float, name: str, row: Mapping[str, Value], catalogue: Catalogue | None
+    family: str,
+    title: str,
+    total: float,
+    name: str,
+    row: Mapping[str, Value],
+    catalogue: Catalogue | None,
 ) -> Reason:
     return Reason(
         family=family,
-        title=family if catalogue is None else catalogue.titles[family],
+        title=title,
         contribution=total,
         feature=name,
         sentence=said_of(name, row, catalogue),

@@ -48,6 +48,10 @@ class Rows:
     cutoffs: Sequence[dt.datetime | None]
     arr: Sequence[float | None]
 
+    def only(self, place: int) -> Rows:
+        """Of whom one of the rows is."""
+        return Rows([self.accounts[place]], [self.cutoffs[place]], [self.arr[place]])
+
 
 def score_history(
     history: History,
@@ -158,6 +162,26 @@ def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreLi
     DataError
         If a row names no account, or times or ARR cannot be read.
     """
+    features, asked_of = of_flat(bundle, rows)
+    scores = score_rows(bundle, asked_of, features, None, progress)
+    blank = [name for name in features.column_names if features[name].null_count == len(scores)]
+    return ScoreList(
+        None,
+        bundle,
+        scores,
+        unseen=bundle.model.encoding.unseen(features),
+        blank=tuple(blank) if scores else (),
+    )
+
+
+def of_flat(bundle: Bundle, rows: pa.Table) -> tuple[pa.Table, Rows]:
+    """Give the features of a flat table's rows, and of whom they tell.
+
+    Raises
+    ------
+    BundleError, DataError
+        As `score_flat` does.
+    """
     spec = bundle.manifest.label
     if not isinstance(spec, ColumnLabel):
         raise BundleError(f"{bundle.folder}: trained on history; it cannot score a flat table.")
@@ -175,16 +199,7 @@ def score_flat(bundle: Bundle, rows: pa.Table, *, progress: Progress) -> ScoreLi
         _values(rows, spec.time, pa.timestamp("us")),
         _arr(rows, spec.arr),
     )
-    features = rows.select(list(bundle.features))
-    scores = score_rows(bundle, asked_of, features, None, progress)
-    blank = [name for name in features.column_names if features[name].null_count == len(scores)]
-    return ScoreList(
-        None,
-        bundle,
-        scores,
-        unseen=bundle.model.encoding.unseen(features),
-        blank=tuple(blank) if scores else (),
-    )
+    return rows.select(list(bundle.features)), asked_of
 
 
 def observed(history: History, cutoff: dt.datetime | None) -> dt.datetime:
@@ -251,6 +266,7 @@ def score_rows(
 ) -> tuple[Scored, ...]:
     """Score rows of features, and give the reasons; the riskiest first."""
     scored: list[Scored] = []
+    families = bundle.families
     for first in range(0, features.num_rows, _BLOCK):
         progress("scores", first / features.num_rows)
         block = features.slice(first, _BLOCK)
@@ -273,7 +289,9 @@ def score_rows(
                 high=float(found.high[place]),
                 level=bundle.manifest.judgement.intervals.level,
                 thin=found.thin[place] or None,
-                reasons=reasons(shares[place], bundle.features, rows[place], catalogue),
+                reasons=reasons(
+                    shares[place], bundle.features, rows[place], catalogue, families=families
+                ),
             )
             for place in range(block.num_rows)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ def change_between(
     models: tuple[Model, Model],
     frames: tuple[pa.Table, pa.Table],
     catalogue: Catalogue | None,
+    *,
+    families: Mapping[str, str] | None = None,
 ) -> Change:
     """Tell why the later model's score of the later row is not the earlier one's of the earlier.
 
@@ -40,6 +43,8 @@ def change_between(
         the earlier row anew for the later model: what is left missing looks like thin history.
     catalogue : Catalogue, optional
         The later model's; none for a flat table.
+    families : mapping of str to str, optional
+        Under which family each feature is told; by default its own.
 
     Returns
     -------
@@ -66,7 +71,7 @@ def change_between(
     )
     before, after = second.to_pylist()
     crossed = cross((old, new), (through_old, through_new))
-    return change(crossed, features, shared, (before, after), catalogue)
+    return change(crossed, features, shared, (before, after), catalogue, families=families)
 
 
 def _alike(first: pa.Table, second: pa.Table, name: str) -> bool:

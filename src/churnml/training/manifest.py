@@ -23,6 +23,7 @@ from churnml.splits import Span
 from churnml.training.calibration import Calibrator
 from churnml.training.curves import BetaCurve, IsotonicCurve
 from churnml.training.encoding import FeatureKind
+from churnml.training.families import told_families
 from churnml.training.judgement import Judgement
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class FeatureRecord(FrozenModel):
     Parameters
     ----------
     name, family : str
-        What it is called, and under which family it is told.
+        What it is called, and under which family it is told: its own, or that of a feature which
+        says nearly the same.
     kind : FeatureKind
         What its values are.
     codes : tuple of str
@@ -243,6 +245,7 @@ def describe(
         Every other file, by name.
     """
     encoding = fitted.model.encoding
+    families = told_families(fitted.model, table)
     return {
         "format": FORMAT,
         "name": recipe.name,
@@ -251,7 +254,7 @@ def describe(
         "features": [
             {
                 "name": name,
-                "family": table.families[name],
+                "family": families[name],
                 "kind": str(kind),
                 "codes": list(encoding.codes.get(name, ())),
             }
