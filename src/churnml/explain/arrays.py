@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from churnml.explain.forest import Cells, Leaf
+from churnml.explain.branches import Branch
+from churnml.explain.forest import Cells
 from churnml.explain.groups import Classes, Group
 
 Floats = npt.NDArray[np.float64]
@@ -50,12 +51,17 @@ class Tables(NamedTuple):
     values: Floats
 
 
-class Singles(NamedTuple):
-    """Leaves without a table; leaf i asks the columns from ``begins[i]`` on.
+class Paths(NamedTuple):
+    """Branches that lead to leaves without a table; see `churnml.explain.branches`.
 
-    A row satisfies a column where the steps of its terms, as in `Tables`, add up to 1.
+    Branch b asks the columns from ``begins[b]`` on, of weights `weights`. A row satisfies a column
+    where the steps of its terms, as in `Tables`, add up to 1. Leaves of its tree are integrated at
+    ``n_nodes[b]`` nodes. The `deepest` tell how many levels, nodes, and columns on the way to a
+    leaf there are at most.
     """
 
+    levels: Ints
+    n_nodes: Ints
     values: Floats
     begins: Ints
     columns: Ints
@@ -63,6 +69,7 @@ class Singles(NamedTuple):
     term_begins: Ints
     bounds: Shorts
     steps: Shorts
+    deepest: Ints
 
 
 class Contents(NamedTuple):
@@ -160,21 +167,50 @@ def contents_of(groups: Sequence[Group]) -> Contents:
     )
 
 
-def singles_of(
-    leaves: Sequence[Leaf], whole: Mapping[int, int], places: Mapping[int, int]
-) -> Singles:
-    """Lay out leaves that are told by quadrature."""
-    asked = [pair for leaf in leaves for pair in zip(leaf.features, leaf.cells, strict=True)]
-    terms = [_terms((whole[feature] & ~mask, mask), 1) for feature, mask in asked]
-    return Singles(
-        values=np.array([leaf.value for leaf in leaves], np.float64),
-        begins=_begins(len(leaf.features) for leaf in leaves),
-        columns=_whole(places[feature] for feature, _ in asked),
-        weights=np.array([share for leaf in leaves for share in leaf.weights], np.float64),
+def paths_of(
+    trees: Sequence[Sequence[Branch]], whole: Mapping[int, int], places: Mapping[int, int]
+) -> Paths:
+    """Lay out branches that lead to leaves without a table.
+
+    Parameters
+    ----------
+    trees : sequence of sequence of Branch
+        Of each tree.
+    whole : mapping of int to int
+        All cells of each feature, as bits.
+    places : mapping of int to int
+        The column of each feature.
+    """
+    depths = [_depth(tree) for tree in trees]
+    nodes = [(depth + 1) // 2 for depth in depths]
+    found = [branch for tree in trees for branch in tree]
+    asked = [item for branch in found for item in branch.asked]
+    terms = [_terms((whole[feature] & ~mask, mask), 1) for feature, mask, _ in asked]
+    levels = [branch.level for branch in found]
+    deepest = max(levels, default=-1) + 1, max(nodes, default=0), max(depths, default=0)
+    return Paths(
+        levels=_whole(levels),
+        n_nodes=_whole(n for n, tree in zip(nodes, trees, strict=True) for _ in tree),
+        values=np.array([branch.value for branch in found], np.float64),
+        begins=_begins(len(branch.asked) for branch in found),
+        columns=_whole(places[feature] for feature, _, _ in asked),
+        weights=np.array([weight for _, _, weight in asked], np.float64),
         term_begins=_begins(map(len, terms)),
-        bounds=_short(bound for found in terms for bound, _ in found),
-        steps=_short(step for found in terms for _, step in found),
+        bounds=_short(bound for item in terms for bound, _ in item),
+        steps=_short(step for item in terms for _, step in item),
+        deepest=_whole(deepest),
     )
+
+
+def _depth(branches: Sequence[Branch]) -> int:
+    """Count the columns on the way to the leaf that has most."""
+    most = 0
+    above: list[int] = []
+    for branch in branches:
+        del above[branch.level :]
+        above.append(len(branch.asked))
+        most = max(most, sum(above))
+    return most
 
 
 def quadrature(most_features: int) -> Quadrature:

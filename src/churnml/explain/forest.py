@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from churnml.errors import BundleError
 
 Floats = npt.NDArray[np.float64]
+# Of each feature that was asked: the cells that satisfy all of it, as bits, and the share of
+# training's rows that pass.
+Path = Mapping[int, tuple[int, float]]
 
 # What LightGBM takes for zero: its kZeroThreshold, a single-precision number.
 ZERO = float(np.float32(1e-35))
@@ -84,6 +87,21 @@ class Tree:
     def rows(self, place: int) -> int:
         """Count the rows of training in a node, or in a leaf given as −1 − place."""
         return self.counts[-1 - place] if place < 0 else self.nodes[place].count
+
+    def ways(
+        self, place: int, path: Path, cells: Mapping[int, Cells]
+    ) -> tuple[tuple[int, Path], tuple[int, Path]]:
+        """Give what follows a node, right before left, and the paths that lead there."""
+        node = self.nodes[place]
+        known = cells[node.feature]
+        left = known.left(node)
+        mask, weight = path.get(node.feature, (known.all, 1.0))
+
+        def asked(child: int, side: int) -> tuple[int, Path]:
+            share = self.rows(child) / node.count
+            return child, {**path, node.feature: (mask & side, weight * share)}
+
+        return asked(node.right, known.all & ~left), asked(node.left, left)
 
 
 def read(text: str) -> tuple[Tree, ...]:
@@ -224,6 +242,8 @@ class Leaf:
 
     Parameters
     ----------
+    place : int
+        Which of its tree's it is.
     value : float
         What it adds to the margin.
     features : tuple of int
@@ -234,6 +254,7 @@ class Leaf:
         For each, the share of training's rows that pass the path's splits on it.
     """
 
+    place: int
     value: float
     features: tuple[int, ...]
     cells: tuple[int, ...]
@@ -249,27 +270,22 @@ def cells_of(trees: Sequence[Tree]) -> dict[int, Cells]:
     return {feature: Cells.of(nodes) for feature, nodes in sorted(by_feature.items())}
 
 
-def leaves(tree: Tree, cells: dict[int, Cells]) -> Iterator[Leaf]:
+def leaves(tree: Tree, cells: Mapping[int, Cells]) -> Iterator[Leaf]:
     """Give a tree's leaves from left to right; none for a tree that is one leaf."""
     if not tree.nodes:
         return
-    waiting: list[tuple[int, dict[int, tuple[int, float]]]] = [(0, {})]
+    waiting: list[tuple[int, Path]] = [(0, {})]
     while waiting:
         place, path = waiting.pop()
-        if place < 0:
-            features = tuple(sorted(path))
-            asked = [path[feature] for feature in features]
-            yield Leaf(
-                tree.values[-1 - place],
-                features,
-                tuple(mask for mask, _ in asked),
-                tuple(weight for _, weight in asked),
-            )
+        if place >= 0:
+            waiting += tree.ways(place, path, cells)
             continue
-        node = tree.nodes[place]
-        known = cells[node.feature]
-        left = known.left(node)
-        mask, weight = path.get(node.feature, (known.all, 1.0))
-        for child, side in ((node.right, known.all & ~left), (node.left, left)):
-            share = tree.rows(child) / node.count
-            waiting.append((child, {**path, node.feature: (mask & side, weight * share)}))
+        features = tuple(sorted(path))
+        asked = [path[feature] for feature in features]
+        yield Leaf(
+            -1 - place,
+            tree.values[-1 - place],
+            features,
+            tuple(mask for mask, _ in asked),
+            tuple(weight for _, weight in asked),
+        )

@@ -22,8 +22,8 @@ _MOST_LEAVES = 31
 
 # What a group costs a row: itself, and each feature (nanoseconds, about).
 _A_GROUP, _A_FEATURE = 4.0, 1.2
-# And a leaf without a table: each feature at each node of the quadrature.
-_A_FACTOR = 0.8
+# And a leaf without a table, at the end of a path that it shares with others.
+_A_LEAF = 24.0
 # And each byte of a table, since it may not be in the processor's cache; raised where tables would
 # take more than they may.
 _A_BYTE, _DEARER = 1e-4, 1.25
@@ -153,9 +153,8 @@ def _cheapest(
     """Choose tables of the least cost by dynamic programming; leaves in none have no table."""
     reached = [0.0] + [math.inf] * len(found)
     last: list[_Table | None] = [None] * (len(found) + 1)
-    for begin, leaf in enumerate(found):
-        depth = len(leaf.features)
-        alone = reached[begin] + _A_GROUP + _A_FACTOR * depth * ((depth + 1) // 2)
+    for begin in range(len(found)):
+        alone = reached[begin] + _A_LEAF
         if alone < reached[begin + 1]:
             reached[begin + 1], last[begin + 1] = alone, None
         for table in possible[begin]:

@@ -4,7 +4,19 @@ Blocks of rows go through all trees, tree by tree: a block's cells and sums stay
 cache, and a table is used for many rows while it is there. A few rows are taken one by one.
 
 No fast mathematics: sums are taken in one order, and NaN stays NaN. Nothing here holds the
-interpreter's lock, so rows may be shared out between threads.
+interpreter's lock, so rows may be shared out between threads. All loops stand in this one file,
+since numba looks at the age of no other when it takes up what it kept.
+
+A leaf without a table, of value v, gives a feature i that its path asks v · (oᵢ − wᵢ) times the
+integral over the product of the factors fⱼ(t) = oⱼ t + wⱼ (1 − t) of all others. Gauss and
+Legendre's nodes make of it a sum over the product of all, divided by the feature's own::
+
+    (o − w) / f(t)  =  −1 / (1 − t)                      where the row does not satisfy it,
+                       (1 − w) / (w (1 − t) + t)         where it does
+
+so that products are carried down to each leaf once, and summed up over all leaves that share a
+branch before its features are given their part. Where w is 0, as of a leaf without rows, a product
+with an unsatisfied factor is 0 as well.
 """
 
 from __future__ import annotations
@@ -16,7 +28,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from churnml.explain.arrays import Columns, Contents, Quadrature, Singles, Tables
+from churnml.explain.arrays import Columns, Contents, Paths, Quadrature, Tables
 
 Array = Any  # of numpy: numba finds out what it holds
 
@@ -33,12 +45,17 @@ def compiled(function: Callable[..., Any]) -> Any:
     return made
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """Compile a function into each that calls it: handing over many arrays costs some 100 ns."""
+    return numba.njit(nogil=True, error_model="numpy", inline="always")(function)
+
+
 @compiled
 def explain(
     rows: Array,
     columns: Columns,
     tables: Tables,
-    singles: Singles,
+    paths: Paths,
     quadrature: Quadrature,
     parts: Array,
     tiny: float,
@@ -52,10 +69,10 @@ def explain(
     ----------
     rows : ndarray (n, n_features)
         Encoded rows.
-    columns, tables, singles, quadrature
+    columns, tables, paths, quadrature
         The trees.
     parts : ndarray (n_parts + 1, 2)
-        Where the groups and the single leaves of each part of the trees begin, and an end.
+        Where the groups and the branches of each part of the trees begin, and an end.
     tiny : float
         What is no larger counts as zero.
     block : int
@@ -77,12 +94,12 @@ def explain(
                 for row in range(n_rows):
                     one, shares = cells[:, row], found[:, row]
                     _look_up_one(one, tables, first[0], last[0], shares)
-                    _integrate_one(one, singles, quadrature, first[1], last[1], shares)
+                    _integrate_one(one, paths, quadrature, first[1], last[1], shares)
             else:
                 _look_up(cells, tables, first[0], last[0], found)
                 for start in range(0, n_rows, _STRIP):
                     end = min(start + _STRIP, n_rows)
-                    _integrate(cells, singles, quadrature, first[1], last[1], start, end, found)
+                    _integrate(cells, paths, quadrature, first[1], last[1], start, end, found)
             total = found.sum(axis=0)
             margins[part, begin : begin + n_rows] = total - before
             before = total
@@ -90,8 +107,8 @@ def explain(
             contributions[begin : begin + n_rows, columns.features[place]] = found[place]
 
 
-# Below so many rows, each is taken by itself; leaves without a table take so many at a time.
-_FEW, _STRIP = 8, 128
+# Below so many rows, each is taken by itself; what ends paths takes so many at a time.
+_FEW, _STRIP = 8, 256
 
 
 @compiled
@@ -153,7 +170,7 @@ def _look_up_one(cells: Array, tables: Tables, first: int, last: int, found: Arr
 @compiled
 def _integrate(
     cells: Array,
-    singles: Singles,
+    paths: Paths,
     quadrature: Quadrature,
     first: int,
     last: int,
@@ -161,78 +178,218 @@ def _integrate(
     end: int,
     found: Array,
 ) -> None:
-    """Add what leaves without a table contribute to rows from `begin` to before `end`."""
-    most, n_rows = 2 * quadrature.begins.size, end - begin
-    products, held = np.empty((most, n_rows)), np.empty((most, n_rows))
-    sums, total = np.empty(n_rows, np.uint16), np.empty(n_rows)
-    for leaf in range(first, last):
-        low, high = singles.begins[leaf], singles.begins[leaf + 1]
+    """Add what leaves at the end of paths contribute to some rows.
+
+    Parameters
+    ----------
+    cells : ndarray (n_columns, n)
+        Of all rows.
+    paths, quadrature
+        The branches, and the nodes.
+    first, last : int
+        Branches from the first to before the last.
+    begin, end : int
+        Rows likewise.
+    found : ndarray (n_columns, n)
+        Is added to.
+    """
+    n_rows = end - begin
+    n_levels, most_nodes, most_asked = paths.deepest
+    products = np.empty((n_levels + 1, most_nodes, n_rows))
+    sums = np.zeros((n_levels + 1, most_nodes, n_rows))
+    held = np.empty((most_asked, n_rows))
+    steps, none, total = np.empty(n_rows, np.uint16), np.empty(n_rows), np.empty(n_rows)
+    opened, offsets = np.empty(n_levels, np.int64), np.zeros(n_levels + 1, np.int64)
+    level = 0
+    for branch in range(first, last + 1):
+        above = paths.levels[branch] if branch < last else 0
+        while level > above:
+            level -= 1
+            done = opened[level]
+            nodes = _nodes(paths, quadrature, done)
+            _gather(sums[level + 1], nodes, sums[level], none)
+            for place in range(paths.begins[done + 1] - paths.begins[done]):
+                asked = paths.begins[done] + place
+                _weigh(sums[level + 1], nodes, paths.weights[asked], total)
+                shares = found[paths.columns[asked]][begin:end]
+                _choose(held[offsets[level] + place], total, none, shares)
+        if branch == last:
+            break
+        nodes = _nodes(paths, quadrature, branch)
+        low, high = paths.begins[branch], paths.begins[branch + 1]
+        opened[level], offsets[level + 1] = branch, offsets[level] + high - low
+        if level == 0:
+            start = quadrature.begins[nodes.size]
+            for node in range(nodes.size):
+                products[0, node] = quadrature.weights[start + node]
+        before, product = products[level], products[level + 1]
         for asked in range(low, high):
-            column = cells[singles.columns[asked]][begin:end]
-            _satisfied(column, singles, asked, sums, held[asked - low])
-        n_nodes = (high - low + 1) // 2
-        start = quadrature.begins[n_nodes]
-        for node in range(n_nodes):
-            t, product = quadrature.nodes[start + node], products[node]
-            product[:] = quadrature.weights[start + node] * singles.values[leaf]
-            for asked in range(low, high):
-                without, o = singles.weights[asked] * (1.0 - t), held[asked - low]
-                for row in range(n_rows):
-                    product[row] *= without + t * o[row]
-        for asked in range(low, high):
-            weight, o = singles.weights[asked], held[asked - low]
-            total[:] = 0.0
-            for node in range(n_nodes):
-                # The product over all other columns is that over all, divided by this one's factor.
-                t, product = quadrature.nodes[start + node], products[node]
-                without = _inverse(weight * (1.0 - t))
-                more = 1.0 / (weight * (1.0 - t) + t) - without
-                for row in range(n_rows):
-                    total[row] += product[row] * (without + more * o[row])
-            shares = found[singles.columns[asked]][begin:end]
-            for row in range(n_rows):
-                shares[row] += (o[row] - weight) * total[row]
+            o = held[offsets[level] + asked - low]
+            _satisfied(cells[paths.columns[asked]][begin:end], paths, asked, steps, o)
+            _times(before, nodes, paths.weights[asked], o, product)
+            before = product
+        _value(product, nodes.size, paths.values[branch], sums[level + 1])
+        level += 1
 
 
 @compiled
-def _satisfied(column: Array, singles: Singles, asked: int, sums: Array, held: Array) -> None:
-    """Tell, as 0 or 1, which rows satisfy what a leaf asks of a column."""
-    sums[:] = 0
-    for term in range(singles.term_begins[asked], singles.term_begins[asked + 1]):
-        _add_term(column, singles.bounds[term], singles.steps[term], sums)
-    held[:] = sums
+def _times(before: Array, nodes: Array, weight: float, held: Array, product: Array) -> None:
+    for node in range(nodes.size):
+        t = nodes[node]
+        without = weight * (1.0 - t)
+        for row in range(held.size):
+            product[node, row] = before[node, row] * (without + t * held[row])
 
 
 @compiled
-def _inverse(factor: float) -> float:
-    """Of 0, which only a leaf without rows has: then what it multiplies is 0 as well."""
-    return 1.0 / factor if factor > 0.0 else 0.0
+def _value(product: Array, n_nodes: int, value: float, sums: Array) -> None:
+    for node in range(n_nodes):
+        for row in range(sums.shape[1]):
+            sums[node, row] = product[node, row] * value
+
+
+@compiled
+def _gather(sums: Array, nodes: Array, above: Array, none: Array) -> None:
+    """Add sums to those of the level above, and tell what unsatisfied columns are owed of them."""
+    none[:] = 0.0
+    for node in range(nodes.size):
+        inverse = 1.0 / (1.0 - nodes[node])
+        for row in range(none.size):
+            none[row] += sums[node, row] * inverse
+            above[node, row] += sums[node, row]
+
+
+@compiled
+def _weigh(sums: Array, nodes: Array, weight: float, total: Array) -> None:
+    """Tell what a column that is satisfied is owed of sums."""
+    total[:] = 0.0
+    for node in range(nodes.size):
+        gain = _gain(weight, nodes[node])
+        for row in range(total.size):
+            total[row] += sums[node, row] * gain
+
+
+@compiled
+def _satisfied(column: Array, paths: Paths, asked: int, steps: Array, held: Array) -> None:
+    """Tell, as 0 or 1, which rows satisfy what a branch asks of a column."""
+    steps[:] = 0
+    for term in range(paths.term_begins[asked], paths.term_begins[asked + 1]):
+        _add_term(column, paths.bounds[term], paths.steps[term], steps)
+    held[:] = steps
+
+
+@compiled
+def _choose(held: Array, total: Array, none: Array, shares: Array) -> None:
+    for row in range(held.size):
+        shares[row] += total[row] if held[row] > 0.0 else -none[row]
+
+
+@compiled
+def _gain(weight: float, t: float) -> float:
+    """By what a product that a column satisfies is multiplied; else it is −1 / (1 − t) for all."""
+    return (1.0 - weight) / (weight * (1.0 - t) + t)
 
 
 @compiled
 def _integrate_one(
-    cells: Array, singles: Singles, quadrature: Quadrature, first: int, last: int, found: Array
+    cells: Array, paths: Paths, quadrature: Quadrature, first: int, last: int, found: Array
 ) -> None:
-    """Add what leaves without a table contribute to one row."""
-    held = np.empty(2 * quadrature.begins.size)
-    for leaf in range(first, last):
-        low, high = singles.begins[leaf], singles.begins[leaf + 1]
-        for asked in range(low, high):
-            total: Any = 0
-            for term in range(singles.term_begins[asked], singles.term_begins[asked + 1]):
-                reached = cells[singles.columns[asked]] >= singles.bounds[term]
-                total += np.int64(reached) * np.int64(singles.steps[term])
-            held[asked - low] = total & 0xFFFF
-        n_nodes = (high - low + 1) // 2
-        for node in range(quadrature.begins[n_nodes], quadrature.begins[n_nodes + 1]):
-            t = quadrature.nodes[node]
-            product = quadrature.weights[node] * singles.values[leaf]
-            for asked in range(low, high):
-                product *= singles.weights[asked] * (1.0 - t) + t * held[asked - low]
-            for asked in range(low, high):
-                o, weight = held[asked - low], singles.weights[asked]
-                factor = _inverse(weight * (1.0 - t) + t * o)
-                found[singles.columns[asked]] += (o - weight) * product * factor
+    """Add what leaves at the end of paths contribute to one row, as `_integrate` does.
+
+    Parameters
+    ----------
+    cells : ndarray (n_columns,)
+        The row's cells.
+    paths, quadrature, first, last
+        As for `_integrate`.
+    found : ndarray (n_columns,)
+        Is added to.
+    """
+    n_levels, most_nodes, most_asked = paths.deepest
+    products, sums = np.empty((n_levels + 1, most_nodes)), np.zeros((n_levels + 1, most_nodes))
+    held = np.empty(most_asked, np.int64)
+    opened, offsets = np.empty(n_levels, np.int64), np.zeros(n_levels + 1, np.int64)
+    level = 0
+    for branch in range(first, last + 1):
+        above = paths.levels[branch] if branch < last else 0
+        while level > above:
+            level -= 1
+            _back_one(paths, quadrature, opened[level], level, offsets[level], held, sums, found)
+        if branch == last:
+            break
+        opened[level] = branch
+        offsets[level + 1] = offsets[level] + paths.begins[branch + 1] - paths.begins[branch]
+        if level == 0:
+            start = quadrature.begins[paths.n_nodes[branch]]
+            for node in range(paths.n_nodes[branch]):
+                products[0, node] = quadrature.weights[start + node]
+        _down_one(cells, paths, quadrature, branch, level, offsets[level], held, products)
+        for node in range(paths.n_nodes[branch]):
+            sums[level + 1, node] = products[level + 1, node] * paths.values[branch]
+        level += 1
+
+
+@inlined
+def _down_one(
+    cells: Array,
+    paths: Paths,
+    quadrature: Quadrature,
+    branch: int,
+    level: int,
+    offset: int,
+    held: Array,
+    products: Array,
+) -> None:
+    """Multiply the products above by what a branch asks; tell which columns satisfy it."""
+    low, n_nodes = paths.begins[branch], paths.n_nodes[branch]
+    start = quadrature.begins[n_nodes]
+    before = level
+    for asked in range(low, paths.begins[branch + 1]):
+        key: Any = 0
+        cell = cells[paths.columns[asked]]
+        for term in range(paths.term_begins[asked], paths.term_begins[asked + 1]):
+            key += np.int64(cell >= paths.bounds[term]) * np.int64(paths.steps[term])
+        o = key & 0xFFFF
+        held[offset + asked - low] = o
+        for node in range(n_nodes):
+            t = quadrature.nodes[start + node]
+            factor = paths.weights[asked] * (1.0 - t) + t * o
+            products[level + 1, node] = products[before, node] * factor
+        before = level + 1
+
+
+@inlined
+def _back_one(
+    paths: Paths,
+    quadrature: Quadrature,
+    branch: int,
+    level: int,
+    offset: int,
+    held: Array,
+    sums: Array,
+    found: Array,
+) -> None:
+    """Give the columns of a branch what the sums below owe them, and add these to those above."""
+    low, n_nodes = paths.begins[branch], paths.n_nodes[branch]
+    start = quadrature.begins[n_nodes]
+    none = 0.0
+    for node in range(n_nodes):
+        none += sums[level + 1, node] / (1.0 - quadrature.nodes[start + node])
+        sums[level, node] += sums[level + 1, node]
+    for asked in range(low, paths.begins[branch + 1]):
+        share = -none
+        if held[offset + asked - low]:
+            share = 0.0
+            for node in range(n_nodes):
+                gain = _gain(paths.weights[asked], quadrature.nodes[start + node])
+                share += sums[level + 1, node] * gain
+        found[paths.columns[asked]] += share
+
+
+@compiled
+def _nodes(paths: Paths, quadrature: Quadrature, branch: int) -> Array:
+    start = quadrature.begins[paths.n_nodes[branch]]
+    return quadrature.nodes[start : start + paths.n_nodes[branch]]
 
 
 @compiled

@@ -7,7 +7,8 @@ which a row satisfies those with oⱼ = 1, and which shares wⱼ of training's r
     φᵢ = v · (oᵢ − wᵢ) · ∫₀¹ ∏_{j≠i} (oⱼ t + wⱼ (1 − t)) dt
 
 so what a leaf contributes depends on the pattern o alone. Tables hold it, for groups of leaves at
-once (`churnml.explain.groups`); leaves with too many features for one are integrated row by row.
+once (`churnml.explain.groups`); leaves without room in one are integrated, along the branches
+that they share (`churnml.explain.branches`).
 
 References
 ----------
@@ -29,15 +30,16 @@ import numpy.typing as npt
 from churnml.explain import kernels
 from churnml.explain.arrays import (
     Columns,
+    Paths,
     Quadrature,
-    Singles,
     Tables,
     columns_of,
     contents_of,
+    paths_of,
     quadrature,
-    singles_of,
     tables_of,
 )
+from churnml.explain.branches import branches
 from churnml.explain.forest import ZERO, cells_of, leaves, read
 from churnml.explain.groups import MOST_FEATURES, grouped
 
@@ -56,8 +58,8 @@ class TreeShap:
     bases : ndarray (n_parts,)
         The mean margin by each part's trees over the rows of training.
     parts : ndarray (n_parts + 1, 2)
-        Where each part's groups and single leaves begin.
-    columns, tables, singles, quadrature
+        Where each part's groups and branches begin.
+    columns, tables, paths, quadrature
         The trees; see `churnml.explain.arrays`.
     """
 
@@ -65,7 +67,7 @@ class TreeShap:
     parts: npt.NDArray[np.int64]
     columns: Columns
     tables: Tables
-    singles: Singles
+    paths: Paths
     quadrature: Quadrature
 
     @classmethod
@@ -81,7 +83,7 @@ class TreeShap:
         counts : sequence of int, optional
             How many trees each part has, in order; all are one part if omitted.
         most_bytes : int
-            What the tables may take. The fewer, the more leaves are integrated row by row.
+            What the tables may take. The fewer, the more leaves are integrated.
 
         Raises
         ------
@@ -95,21 +97,25 @@ class TreeShap:
         told = grouped(found, whole, most_bytes)
         places = {feature: place for place, feature in enumerate(cells)}
         groups = [group for item in told for group in item.groups]
-        singles = [leaf for item in told for leaf in item.singles]
+        paths = [
+            list(branches(tree, cells, {leaf.place for leaf in item.singles}))
+            for tree, item in zip(trees, told, strict=True)
+        ]
+        laid = paths_of(paths, whole, places)
         tables = tables_of(groups, places)
-        deepest = max((len(leaf.features) for leaf in singles), default=0)
-        nodes = quadrature(max(deepest, MOST_FEATURES))
+        nodes = quadrature(max(int(laid.deepest[-1]), MOST_FEATURES))
         kernels.fill(contents_of(groups), tables, nodes)
         ends = np.cumsum([0, *((len(trees),) if counts is None else counts)])
         before = np.cumsum(
-            [(0, 0), *((len(item.groups), len(item.singles)) for item in told)], axis=0
+            [(0, 0), *zip((len(item.groups) for item in told), map(len, paths), strict=True)],
+            axis=0,
         )
         return cls(
             bases=np.array([sum(tree.mean for tree in trees[a:b]) for a, b in pairwise(ends)]),
             parts=before[ends],
             columns=columns_of(cells),
             tables=tables,
-            singles=singles_of(singles, whole, places),
+            paths=laid,
             quadrature=nodes,
         )
 
@@ -146,7 +152,7 @@ class TreeShap:
                 rows[begin:end],
                 self.columns,
                 self.tables,
-                self.singles,
+                self.paths,
                 self.quadrature,
                 self.parts,
                 ZERO,
@@ -156,9 +162,12 @@ class TreeShap:
             )
             return margins
 
-        wanted = (os.cpu_count() or 1) if threads is None else threads
-        shares = max(1, min(wanted, rows.shape[0] // _BLOCK))
-        bounds = np.linspace(0, rows.shape[0], shares + 1).astype(int).tolist()
-        with ThreadPoolExecutor(shares) as pool:
-            found = list(pool.map(run, bounds[:-1], bounds[1:])) if shares > 1 else [run(*bounds)]
-        return np.concatenate(found, axis=1) + self.bases[:, None], contributions
+        blocks = rows.shape[0] // _BLOCK
+        if blocks < 2 or threads == 1:
+            margins = run(0, rows.shape[0])
+        else:
+            shares = min(blocks, threads or os.cpu_count() or 1)
+            bounds = np.linspace(0, rows.shape[0], shares + 1).astype(int).tolist()
+            with ThreadPoolExecutor(shares) as pool:
+                margins = np.concatenate(list(pool.map(run, bounds[:-1], bounds[1:])), axis=1)
+        return margins + self.bases[:, None], contributions
