@@ -182,12 +182,11 @@ def corrected_until(as_of: dt.datetime | None) -> dt.datetime | None:
 
 def warn_of_hindsight(bundle: Bundle, cutoff: dt.datetime | None) -> None:
     """Say so where a bundle learned what came after the cutoff that it is asked about."""
-    learned = bundle.manifest.learned_until
-    if cutoff is not None and learned is not None and cutoff < learned:
+    if bundle.manifest.learned_after(cutoff):
         console.warn(
-            f"the bundle learned what was known by {learned:%Y-%m-%d}, after the cutoff "
-            f"{cutoff:%Y-%m-%d}: what it says of then is better than any that could have been had. "
-            "What a model of that time was worth is measured by `churnml train`."
+            f"the bundle learned what was known by {bundle.manifest.learned_until:%Y-%m-%d}, after "
+            f"the cutoff {cutoff:%Y-%m-%d}: what it says of then is better than any that could "
+            "have been had. What a model of that time was worth is measured by `churnml train`."
         )
 
 

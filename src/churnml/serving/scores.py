@@ -112,8 +112,7 @@ class ScoreList:
     @property
     def in_hindsight(self) -> bool:
         """Whether the bundle learned what came after the cutoff, so that its scores flatter it."""
-        learned = self.bundle.manifest.learned_until
-        return self.cutoff is not None and learned is not None and self.cutoff < learned
+        return self.bundle.manifest.learned_after(self.cutoff)
 
     def table(self) -> pa.Table:
         """The scores as one table.

@@ -223,6 +223,11 @@ class Manifest(FrozenModel):
         last = self.training.cutoffs
         return None if last is None else last.last + dt.timedelta(days=self.label.reach_days)
 
+    def learned_after(self, cutoff: dt.datetime | None) -> bool:
+        """Whether it learned what came after a cutoff, so that its scores of then flatter it."""
+        learned = self.learned_until
+        return cutoff is not None and learned is not None and cutoff < learned
+
 
 def describe(
     fitted: FittedModel,
