@@ -1,7 +1,4 @@
-"""Plots of what scores are worth and of what moves them. The only module that imports shap.
-
-matplotlib is used without its global state: a plot needs no screen, and none is left open.
-"""
+"""Plots of what scores are worth and of what moves them. The only module that imports shap."""
 
 from __future__ import annotations
 
@@ -13,17 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from churnml.explain.figures import LOWERS, OTHER, new_figure, save, short
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Floats = npt.NDArray[np.float64]
 
-_MODEL, _OTHER = "#1f5fa8", "#9a9a9a"
-_INCHES, _DPI = (6.4, 4.8), 110
+_MODEL, _OTHER = LOWERS, OTHER
+_INCHES = 6.4, 4.8
 _GROUPS = 10  # of equal size, in the plot of calibration
 _SHOWN = 15  # features in a beeswarm
-_LONGEST = 40  # characters of a feature's name
 
 
 def draw(label: Floats, probability: Floats, into: Path) -> tuple[Path, ...]:
@@ -45,12 +42,13 @@ def draw(label: Floats, probability: Floats, into: Path) -> tuple[Path, ...]:
     """
     made = []
     for name, plot in PLOTS.items():
-        figure, axes = _figure()
+        figure = new_figure(_INCHES)
+        axes = figure.add_subplot()
         plot(axes, label, probability)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         path = into / f"{name}.png"
-        _save(figure, path)
+        save(figure, path)
         made.append(path)
     return tuple(made)
 
@@ -83,11 +81,12 @@ def beeswarm(contributions: Floats, values: Floats, names: tuple[str, ...], into
 
     shown = min(_SHOWN, len(names))
     heaviest = np.argsort(-np.abs(contributions).mean(axis=0), kind="stable")[:shown]
-    figure, axes = _figure((8.0, 1.6 + 0.36 * shown))
+    figure = new_figure((8.0, 1.6 + 0.36 * shown))
+    axes = figure.add_subplot()
     told = shap.Explanation(
         values=contributions[:, heaviest],
         data=np.column_stack([_ranks(values[:, place]) for place in heaviest]),
-        feature_names=[_short(names[place]) for place in heaviest],
+        feature_names=[short(names[place]) for place in heaviest],
     )
     with warnings.catch_warnings():
         # A feature that is missing in every row has no least and no greatest value.
@@ -106,7 +105,7 @@ def beeswarm(contributions: Floats, values: Floats, names: tuple[str, ...], into
     axes.set_xlabel("share of the calibrated log-odds; right of 0 raises the risk", fontsize=10)
     axes.set_title("red: high values, blue: low ones, grey: missing", fontsize=9, loc="right")
     path = into / "beeswarm.png"
-    _save(figure, path)
+    save(figure, path)
     return path
 
 
@@ -199,25 +198,9 @@ def _counts(label: Floats, probability: Floats) -> tuple[Floats, Floats]:
     return np.concatenate([[0.0], churned]), np.concatenate([[0.0], stayed])
 
 
-def _figure(inches: tuple[float, float] = _INCHES) -> tuple[Figure, Axes]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=inches, dpi=_DPI, layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def _save(figure: Figure, path: Path) -> None:
-    # Without the version of matplotlib in it, equal plots are equal files.
-    figure.savefig(path, metadata={"Software": None})
-
-
 def _ranks(values: Floats) -> Floats:
     """Put ranks in place of values, so that one that is huge does not take all the colour."""
     ranks = np.full(values.size, np.nan)
     known = np.isfinite(values)
     ranks[known] = np.unique(values[known], return_inverse=True)[1]
     return ranks
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
