@@ -161,12 +161,12 @@ def probability_shares(contributions: Sequence[float], base: float) -> tuple[flo
     way = math.fsum(contributions)
     low, high = sorted((base, base + way))
     # p − p₀ = p (1 − p₀) (1 − e^−(l − l₀)), which loses no digits where both are near.
-    steepest = _logistic(high) * _logistic(-low)
+    steepest = logistic(high) * logistic(-low)
     slope = steepest * (-math.expm1(-abs(way)) / abs(way) if way else 1.0)
     return tuple(slope * contribution for contribution in contributions)
 
 
-def _logistic(log_odds: float) -> float:
+def logistic(log_odds: float) -> float:
     """Turn log-odds into a probability, without overflow at either end."""
     return math.exp(min(log_odds, 0.0)) / (1.0 + math.exp(-abs(log_odds)))
 
