@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from churnml.explain.plots import PLOTS, _counts, _ranks, beeswarm, draw
+from churnml.explain.plots import PLOTS, _counts, beeswarm, draw
 
 if TYPE_CHECKING:
     import pytest
@@ -65,9 +65,3 @@ def test_names_are_no_formulas_and_may_be_of_any_script(tmp_path: Path) -> None:
     names = ("price $_{ and $", "a\nb", "顧客の契約")
     shares, values = np.array([[0.2, 0.1, -0.1]]), np.array([[1.0, 2.0, 3.0]])
     assert beeswarm(shares, values, names, tmp_path).is_file()
-
-
-def test_ranks_do_not_know_how_far_apart_values_lie() -> None:
-    found = _ranks(np.array([5.0, 1e300, np.nan, 5.0, -2.0]))
-    assert found[[0, 1, 3, 4]].tolist() == [1, 2, 1, 0]
-    assert np.isnan(found[2])

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 
 from churnml.project import Project
 from churnml.training import bundle
-from churnml.training.record import model_name, revision
+from churnml.training.encoding import Encoding, FeatureKind
+from churnml.training.record import _columns, model_name, revision
 from churnml.training.tracking import artifact, open_store, versions
 from churnml.training.workflow import Trained
 
@@ -25,6 +26,8 @@ def test_everything_of_a_training_is_kept(trained: Trained, company: Project) ->
     folder = f"model/data/{trained.bundle.id[:12]}"
     plots = {"roc", "precision_recall", "lift", "calibration", "beeswarm"}
     assert {f"plots/{name}.png" for name in plots} <= files
+    drawn = sorted(name for name in files if name.startswith("plots/dependence_"))
+    assert [name.split("_")[1] for name in drawn] == ["1", "2", "3", "4", "5", "6"]
     assert {"data_sheet.json", "out_of_time.parquet", "model/MLmodel"} <= files
     assert bundle.load(home / folder).id == trained.bundle.id
 
@@ -40,6 +43,20 @@ def test_the_rows_of_the_tests_are_kept(trained: Trained, company: Project) -> N
     arr, tier = rows["arr"].to_pylist(), rows["account_tier"].to_pylist()
     assert {t for a, t in zip(arr, tier, strict=True) if a > 100_000} <= {"vip"}
     assert {t for a, t in zip(arr, tier, strict=True) if a < 1_000} <= {"starter"}
+
+
+def test_columns_are_plotted_as_what_they_are() -> None:
+    kinds = {
+        "use": FeatureKind.NUMBER,
+        "trial": FeatureKind.BOOLEAN,
+        "plan": FeatureKind.CATEGORY,
+        "since": FeatureKind.DATE,
+    }
+    columns = _columns(Encoding(kinds, {"plan": ("a", "b")}), np.array([[7.0, 1.0, 0.0, 19_000.0]]))
+    assert [item.name for item in columns] == list(kinds)
+    assert [item.values.tolist() for item in columns] == [[7], [1], [0], [19_000]]
+    assert [item.levels for item in columns] == [(), ("no", "yes"), ("a", "b"), ()]
+    assert [item.dated for item in columns] == [False, False, False, True]
 
 
 def test_metrics_stand_with_their_intervals(trained: Trained, company: Project) -> None:

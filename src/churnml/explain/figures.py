@@ -8,10 +8,15 @@ from __future__ import annotations
 import warnings
 from typing import IO, TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.figure import Figure
+
+Floats = npt.NDArray[np.float64]
 
 RAISES, LOWERS, OTHER = "#b3401b", "#1f5fa8", "#9a9a9a"
 _DPI = 110
@@ -42,3 +47,14 @@ def literal(text: str) -> str:
 def short(name: str) -> str:
     """Write a feature's name, cut where it is too long for an axis."""
     return literal(name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…")
+
+
+def ranks(values: Floats) -> Floats:
+    """Put ranks in place of values (n,), so that one that is huge does not take all the room.
+
+    Equal values have the same rank, and the next greater ones the next; nan stays.
+    """
+    placed = np.full(values.size, np.nan)
+    known = np.isfinite(values)
+    placed[known] = np.unique(values[known], return_inverse=True)[1]
+    return placed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from churnml.explain.figures import LOWERS, OTHER, new_figure, save, short
+from churnml.explain.figures import LOWERS, OTHER, new_figure, ranks, save, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +85,7 @@ def beeswarm(contributions: Floats, values: Floats, names: tuple[str, ...], into
     axes = figure.add_subplot()
     told = shap.Explanation(
         values=contributions[:, heaviest],
-        data=np.column_stack([_ranks(values[:, place]) for place in heaviest]),
+        data=np.column_stack([ranks(values[:, place]) for place in heaviest]),
         feature_names=[short(names[place]) for place in heaviest],
     )
     with warnings.catch_warnings():
@@ -196,11 +196,3 @@ def _counts(label: Floats, probability: Floats) -> tuple[Floats, Floats]:
     churned = np.cumsum(label[order])[last]
     stayed = last + 1.0 - churned
     return np.concatenate([[0.0], churned]), np.concatenate([[0.0], stayed])
-
-
-def _ranks(values: Floats) -> Floats:
-    """Put ranks in place of values, so that one that is huge does not take all the colour."""
-    ranks = np.full(values.size, np.nan)
-    known = np.isfinite(values)
-    ranks[known] = np.unique(values[known], return_inverse=True)[1]
-    return ranks

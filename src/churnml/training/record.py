@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 import churnml
+from churnml.explain.dependence import Column, dependence
 from churnml.explain.plots import beeswarm, draw
 from churnml.training.bundle import GOLDEN
 from churnml.training.contest import out_of_time
+from churnml.training.encoding import Encoding, FeatureKind
 from churnml.training.tracking import OUT_OF_TIME, PLOTS, Entry, Model, Run, log
 
 if TYPE_CHECKING:
@@ -30,7 +33,8 @@ if TYPE_CHECKING:
     from churnml.training.tables import Prepared
     from churnml.training.testing import AtCutoff, Tested
 
-_EXPLAINED = 500  # rows of a beeswarm; more are drawn over one another
+_EXPLAINED = 500  # rows of a plot of what moves scores; more are drawn over one another
+_LEVELS = ("no", "yes")  # of a boolean
 _EXAMPLE = 3  # rows
 
 
@@ -134,8 +138,19 @@ def _draw(tested: Tested, prepared: Prepared, bundle: Bundle, into: Path) -> Non
     if rows.size > _EXPLAINED:
         rows = np.sort(np.random.default_rng(0).choice(rows, _EXPLAINED, replace=False))
     frame = prepared.table.frame.take(pa.array(rows))
-    shares = bundle.model.score(frame, contributions=True).contributions
-    beeswarm(np.asarray(shares), bundle.model.encoding.matrix(frame), bundle.features, into)
+    shares = np.asarray(bundle.model.score(frame, contributions=True).contributions)
+    matrix = bundle.model.encoding.matrix(frame)
+    beeswarm(shares, matrix, bundle.features, into)
+    dependence(shares, _columns(bundle.model.encoding, matrix), into)
+
+
+def _columns(encoding: Encoding, matrix: npt.NDArray[np.float64]) -> list[Column]:
+    """Tell the features of encoded rows as plots show them."""
+    columns = []
+    for place, (name, kind) in enumerate(encoding.kinds.items()):
+        levels = _LEVELS if kind is FeatureKind.BOOLEAN else encoding.codes.get(name, ())
+        columns.append(Column(name, matrix[:, place], levels, kind is FeatureKind.DATE))
+    return columns
 
 
 def _example(bundle: Bundle) -> list[dict[str, float | bool | str | None]]:
