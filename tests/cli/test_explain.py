@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,42 @@ def test_what_would_help_is_told(
     lower = json.loads(run(*given, "--json")[1])["lower"]
     assert lower["tier"] == riskiest.tier
     assert lower["probability"] == pytest.approx(riskiest.probability, abs=1e-9)
+
+
+def test_all_of_it_is_written_as_a_page(
+    run: Call, company: Project, trained: Trained, scores: ScoreList, tmp_path: Path
+) -> None:
+    riskiest = scores.scores[0]
+    page = tmp_path / "page.html"
+    given = ("explain", riskiest.account_id, "-C", str(company.root), "--html", str(page))
+    status, out, err = run(*given, "--since", "2026-03-01", "--lower")
+    assert status == 0, err
+    assert out.startswith(f"{riskiest.account_id}: ")
+    assert out.splitlines()[-1] == f"page: {page}"
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>\n")
+    assert f"<bdi>{riskiest.account_id}</bdi>" in text
+    assert riskiest.raising[0].sentence in text
+    assert "<h2>What changed since 2026-03-01 00:00 UTC</h2>" in text
+    assert "<h2>What would help</h2>" in text
+    assert trained.bundle.id[:12] in text
+    assert trained.bundle.manifest.training.fingerprints["catalogue"][:12] in text
+    told = json.loads(run(*given, "--json")[1])
+    assert told["score"]["account_id"] == riskiest.account_id
+    assert "<h2>What would help</h2>" not in page.read_text(encoding="utf-8")
+
+
+def test_a_page_that_cannot_be_written_is_told(
+    run: Call, company: Project, trained: Trained, scores: ScoreList, tmp_path: Path
+) -> None:
+    given = ("explain", scores.scores[0].account_id, "-C", str(company.root), "--html")
+    status, out, err = run(*given, str(tmp_path / "page.toml"))
+    assert (status, out) == (2, "")
+    assert "page.toml: expected a name that ends in .html." in err
+    (tmp_path / "file").write_text("")
+    status, out, err = run(*given, str(tmp_path / "file" / "page.html"))
+    assert (status, out) == (2, "")
+    assert "page.html: cannot be written: " in err
 
 
 def test_an_account_that_is_not_there_is_named(

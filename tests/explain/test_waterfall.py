@@ -10,9 +10,9 @@ from churnml.explain.waterfall import (
     Bar,
     _chance,
     _limits,
-    _number,
     _wrapped,
     bars,
+    signed,
     waterfall,
 )
 
@@ -52,11 +52,14 @@ def test_a_long_title_leaves_room_for_the_sentence() -> None:
     assert bar.label == "a title of very many words that goes …: paid late"
     assert _wrapped("word " * 40).count("\n") == 1
     assert _wrapped("word " * 40).endswith(" …")
+    assert _wrapped("paid through for another 38 days " * 2) == (
+        "paid through for another 38 days paid\nthrough for another 38 days"
+    )
     assert _wrapped("costs $5\nor $6") == r"costs \$5 or \$6"
 
 
 def test_numbers_are_short() -> None:
-    assert [_number(x) for x in (0.125, -1.5, 12_345.0, -2e6)] == [
+    assert [signed(x) for x in (0.125, -1.5, 12_345.0, -2e6)] == [
         "+0.12",
         "−1.50",
         "+1.2e+04",
@@ -79,8 +82,12 @@ def test_numbers_have_room_beside_the_bars() -> None:
 @pytest.mark.parametrize("weights", [(), (1.75,), (1.0, -2.5, 0.0001), (1e6, -2e6), (0.1,) * 60])
 def test_any_reasons_can_be_drawn(weights: tuple[float, ...]) -> None:
     told = bars([reason(f"{n}", weight, "$_{x} " * n) for n, weight in enumerate(weights)])
+    assert waterfall(-3.0, told).startswith(PNG)
+
+
+def test_equal_bars_are_equal_pictures() -> None:
+    told = (Bar("Use", 1.0),)
     picture = waterfall(-3.0, told)
-    assert picture.startswith(PNG)
     assert waterfall(-3.0, told) == picture
     assert waterfall(-3.0, told, DARK) != picture
 

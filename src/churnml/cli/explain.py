@@ -76,11 +76,21 @@ def explain(
             "--lower", help="Tell as well the smallest change that goes with a lower tier."
         ),
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", metavar="FILE", help="Write it as well as a page, one .html file with all."
+        ),
+    ] = None,
     model: ModelName = None,
     project: ProjectFolder = Path(),
     as_json: AsJson = False,
 ) -> None:
     """Show all reasons of one account's score, and what changed since an earlier one."""
+    from churnml.errors import ConfigError
+
+    if html is not None and html.suffix not in {".html", ".htm"}:
+        raise ConfigError(f"--html {html}: expected a name that ends in .html.")
     with begun(project, recipe) as run:
         from churnml.labels import ColumnLabel
         from churnml.training.shelf import choose
@@ -88,21 +98,29 @@ def explain(
         chosen = choose(run.project, run.recipe, model)
         old = None
         if earlier_model is not None:
-            old = choose(run.project, run.recipe, earlier_model).bundle
-        asked = _Asked(account, as_of, table, since, old, peers=peers, lower=lower)
+            old = choose(run.project, run.recipe, earlier_model)
+        before = None if old is None else old.bundle
+        asked = _Asked(account, as_of, table, since, before, peers=peers, lower=lower)
         spec = chosen.bundle.manifest.label
         found = (
             _of_row(run, chosen.bundle, spec, asked)
             if isinstance(spec, ColumnLabel)
             else _of_account(run, chosen.bundle, asked)
         )
-    _warn(found, chosen.bundle, old)
+        if html is not None:
+            from churnml.serving.explanation_page import Origin, write_page
+
+            earlier = None if old is None else Origin.of(old.bundle, old.role)
+            write_page(found, Origin.of(chosen.bundle, chosen.role), html, earlier=earlier)
+    _warn(found, chosen.bundle, asked.old)
     if as_json:
-        console.emit(_document(found, chosen.bundle.id, old))
+        console.emit(_document(found, chosen.bundle.id, asked.old))
         return
     _show(found)
-    by = "" if old is None else f", before by {old.id[:12]}"
+    by = "" if old is None else f", before by {old.bundle.id[:12]}"
     typer.echo(f"by the {chosen.role} {chosen.bundle.id[:12]}{by}")
+    if html is not None:
+        typer.echo(f"page: {html}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +210,7 @@ def _reference(project: Project, recipe: str, bundle: Bundle) -> Reference:
 
 
 def _show(found: Explanation) -> None:
-    from churnml.explain.reasons import probability_shares
+    from churnml.explain.reasons import logistic, probability_shares
 
     out = console.stdout()
     item = found.score
@@ -202,7 +220,7 @@ def _show(found: Explanation) -> None:
     if item.thin is not None:
         out.print(f"drawn to the rate of its segment: {item.thin}", markup=False, soft_wrap=True)
     shares = probability_shares([reason.contribution for reason in item.reasons], item.base)
-    nothing = _probability(item.base)
+    nothing = logistic(item.base)
     out.print(f"{nothing:.1%} if nothing were known of it; of what is known", soft_wrap=True)
     out.print(_reasons(item.reasons, shares))
     if found.earlier is not None and found.change is not None:
@@ -233,12 +251,11 @@ def _show_change(earlier: Scored, change: Change) -> None:
 
 
 def _show_beside(beside: Beside) -> None:
-    from churnml.explain.reasons import probability_shares
+    from churnml.explain.reasons import logistic, probability_shares
 
     out = console.stdout()
-    shared = "all accounts" if not beside.shared else ", ".join(map(_mark, beside.shared.items()))
     out.print(
-        f"\n{beside.peers:,} peers ({shared}): {_probability(beside.base):.1%}; what sets it apart",
+        f"\n{beside.peers:,} peers ({beside.of}): {logistic(beside.base):.1%}; what sets it apart",
         markup=False,
         soft_wrap=True,
     )
@@ -249,11 +266,6 @@ def _show_beside(beside: Beside) -> None:
         sentence = "Thin history: its own or that of some peers says too little"
         table.add_row(f"{beside.thinness:+.2f}", f"{shares[-1] * 100:+.1f}", sentence, "")
     out.print(table)
-
-
-def _mark(shared: tuple[str, str]) -> str:
-    name, value = shared
-    return f"{name} {value.replace('_', ' ')}"
 
 
 def _reasons(told: Sequence[Reason], shares: Sequence[float]) -> Table:
@@ -283,12 +295,6 @@ def _scored(item: Scored) -> str:
     when = f" as of {item.cutoff:%Y-%m-%d %H:%M} UTC" if item.cutoff is not None else ""
     within = f"{item.low:.0%}–{item.high:.0%}"
     return f"{item.probability:.0%} ({item.level:.0%} within {within}), {item.tier.value}{when}"
-
-
-def _probability(log_odds: float) -> float:
-    import math
-
-    return 1 / (1 + math.exp(-log_odds))
 
 
 def _document(found: Explanation, bundle: str, old: Bundle | None) -> dict[str, Any]:

@@ -84,6 +84,12 @@ def bars(reasons: Sequence[Reason], most: int = MOST_BARS) -> tuple[Bar, ...]:
     return tuple(told)
 
 
+def signed(log_odds: float) -> str:
+    """Write log-odds with two decimals; what is beyond all measure by its power of ten."""
+    text = f"{log_odds:+.2f}" if abs(log_odds) < 1e4 else f"{log_odds:+.2g}"
+    return text.replace("-", "−")
+
+
 def _label(reason: Reason) -> str:
     """Name the reason; where a column stands for itself, its sentence names it."""
     if reason.title == reason.feature:
@@ -118,7 +124,7 @@ def waterfall(base: float, told: Sequence[Bar], theme: Theme = LIGHT) -> bytes:
     _bars(axes, told, ends, theme)
     for row, at in ((0, base), (rows - 1, ends[-1])):
         axes.plot([at], [row], marker="D", markersize=6, color=theme.words)
-        _say(axes, at, row, f"{_number(at)} = {_chance(logistic(at))}", theme, right=True)
+        _say(axes, at, row, f"{signed(at)} = {_chance(logistic(at))}", theme, right=True)
     _lay_out(axes, told, theme)
     _add_chances(axes, low, high, theme)
     picture = io.BytesIO()
@@ -138,7 +144,7 @@ def _bars(axes: Axes, told: Sequence[Bar], ends: Sequence[float], theme: Theme) 
         colour = theme.raises if bar.contribution > 0 else theme.lowers
         # The edge shows where a bar is, though it be too short to be seen.
         axes.barh(row, end - begin, left=begin, height=0.6, color=colour, edgecolor=colour, lw=1)
-        _say(axes, end, row, _number(bar.contribution), theme, right=bar.contribution > 0)
+        _say(axes, end, row, signed(bar.contribution), theme, right=bar.contribution > 0)
     for row, at in enumerate(ends):
         axes.plot([at, at], [row - 0.3 * (row > 0), row + 1], color=theme.lines, lw=0.8, zorder=0)
 
@@ -168,7 +174,12 @@ def _lay_out(axes: Axes, told: Sequence[Bar], theme: Theme) -> None:
 
 
 def _wrapped(label: str) -> str:
-    lines = textwrap.wrap(label, _WIDE, max_lines=_LINES, placeholder=" …")
+    """Break a label where it does not fit, into lines of about one length where they suffice."""
+    lines = [label]
+    if len(label) > _WIDE:
+        lines = textwrap.wrap(label, min(len(label) // _LINES + 8, _WIDE))
+    if len(lines) > _LINES:
+        lines = textwrap.wrap(label, _WIDE, max_lines=_LINES, placeholder=" …")
     return "\n".join(literal(line) for line in lines)
 
 
@@ -188,11 +199,6 @@ def _add_chances(axes: Axes, low: float, high: float, theme: Theme) -> None:
     for side, spine in above.spines.items():
         spine.set_visible(side == "top")
         spine.set_color(theme.lines)
-
-
-def _number(log_odds: float) -> str:
-    text = f"{log_odds:+.2f}" if abs(log_odds) < 1e4 else f"{log_odds:+.2g}"
-    return text.replace("-", "−")
 
 
 def _chance(probability: float) -> str:

@@ -54,6 +54,12 @@ class Beside:
     thinness: float
     reasons: tuple[Reason, ...]
 
+    @property
+    def of(self) -> str:
+        """What they share, in words."""
+        told = [f"{name} {value.replace('_', ' ')}" for name, value in self.shared.items()]
+        return ", ".join(told) or "nothing: they are all accounts"
+
 
 @dataclass(frozen=True)
 class Peers:
