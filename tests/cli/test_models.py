@@ -86,6 +86,14 @@ def test_a_failed_gate_is_an_exit_status(run: Call, acme: Path) -> None:
     assert document["alias"] is None
 
 
+def test_the_challenger_of_a_list_is_the_latest(run: Call, acme: Path) -> None:
+    """A training that was killed at its very end is on record, but did not become the latest."""
+    (acme / "var" / "bundles" / "churn_90d" / "latest").write_text("beefbeefbeef\n")
+    status, out, _ = run("models", "list", "-C", acme, "--json")
+    assert status == 0
+    assert [item["roles"] for item in json.loads(out)["models"]] == [[]]
+
+
 def test_nothing_trained_is_said(run: Call, acme: Path) -> None:
     (acme / "var" / "mlflow.db").unlink()
     status, out, _ = run("models", "list", "-C", acme)

@@ -99,7 +99,7 @@ def test_the_first_champion_is_promoted_and_not_merely_trained(
     there: Project, register: Register
 ) -> None:
     first = register(0.7, 2.0)
-    assert listed(there, NAME)[1] is None
+    assert listed(there, NAME).champion is None
     assert choose(there, NAME).role == "latest"
     done = promote(there, NAME, by="ann", reason="the first", progress=silent)
     assert done.change is not None
@@ -287,9 +287,45 @@ def test_the_model_before_is_not_taken_for_the_latest(there: Project, register: 
     """A training whose run could not be recorded leaves its bundle, and no version."""
     first = register(0.7, 2.0)
     (there.bundles / NAME / "latest").write_text("beefbeefbeef\n")
-    with pytest.raises(BundleError, match="made beefbeefbeef, which is not in the registry"):
+    with pytest.raises(BundleError, match="latest names 'beefbeefbeef', which is not in the"):
         judged(there, NAME, progress=silent)
     assert judged(there, NAME, first[:12], progress=silent).challenger.bundle == first
+
+
+@pytest.mark.parametrize("text", ["", "\n", "..\n"])
+def test_a_damaged_pointer_stands_for_no_model(
+    there: Project, register: Register, text: str
+) -> None:
+    register(0.7, 2.0)
+    (there.bundles / NAME / "latest").write_text(text)
+    assert listed(there, NAME).challenger is None
+    with pytest.raises(BundleError, match="which is not in the registry"):
+        judged(there, NAME, progress=silent)
+
+
+def test_a_training_killed_before_its_end_is_no_challenger(
+    there: Project, register: Register
+) -> None:
+    """Its run is on record, and the file that names the latest bundle was not moved yet."""
+    first = register(0.7, 2.0)
+    second = register(0.8, 3.0)
+    (there.bundles / NAME / "latest").write_text(first[:12] + "\n")
+    found = listed(there, NAME)
+    assert [item.bundle for item in found.versions] == [second, first]
+    assert found.challenger is found.versions[1]
+    assert judged(there, NAME, progress=silent).challenger.bundle == first
+    assert choose(there, NAME).bundle.id == first
+
+
+def test_where_the_bundles_are_lost_the_one_recorded_last_is_the_challenger(
+    there: Project, register: Register
+) -> None:
+    register(0.7, 2.0)
+    second = register(0.8, 3.0)
+    (there.bundles / NAME / "latest").unlink()
+    found = listed(there, NAME).challenger
+    assert found is not None
+    assert found.bundle == second
 
 
 def test_who_decides_has_a_name(there: Project, monkeypatch: pytest.MonkeyPatch) -> None:

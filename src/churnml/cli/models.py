@@ -14,7 +14,7 @@ from churnml.cli.options import AsJson, ProjectFolder, begun
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from churnml.training.promotion import Promotion, Verdict
+    from churnml.training.promotion import Models, Promotion, Verdict
     from churnml.training.tracking import Version
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -47,14 +47,14 @@ def list_models(
     with begun(project, recipe) as run:
         from churnml.training.promotion import listed
 
-        found, champion = listed(run.project, run.recipe)
+        found = listed(run.project, run.recipe)
     name = run.recipe
     if as_json:
-        models = [_listed(item, champion, latest=item is found[0]) for item in found]
-        console.emit({"recipe": name, "champion": champion, "models": models})
+        models = [_listed(item, found) for item in found.versions]
+        console.emit({"recipe": name, "champion": found.champion, "models": models})
         return
     out = console.stdout()
-    if not found:
+    if not found.versions:
         out.print(f"{name}: no models yet. `churnml train {name}` makes one.", soft_wrap=True)
         return
     from rich.table import Table
@@ -64,8 +64,8 @@ def list_models(
         table.add_column(words, no_wrap=True)
     for words in ("AUC", "95% interval", "accuracy", "majority", "no."):
         table.add_column(words, justify="right")
-    for item in found:
-        row = _listed(item, champion, latest=item is found[0])
+    for item in found.versions:
+        row = _listed(item, found)
         metrics = item.metrics
         table.add_row(
             item.bundle[:DIGITS],
@@ -78,7 +78,7 @@ def list_models(
             str(item.number),
         )
     out.print(table)
-    if champion is None:
+    if found.champion is None:
         out.print(
             "None is in charge yet: scores are by the latest. "
             f"`churnml models promote {name}` puts it in charge.",
@@ -220,9 +220,9 @@ def _judged(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _listed(item: Version, champion: str | None, *, latest: bool) -> dict[str, Any]:
-    roles = ["champion"] if item.bundle == champion else []
-    if latest and item.bundle != champion:
+def _listed(item: Version, among: Models) -> dict[str, Any]:
+    roles = ["champion"] if item.bundle == among.champion else []
+    if item is among.challenger and item.bundle != among.champion:
         roles.append("challenger")
     told = {key: item.metrics.get(key) for key in ("auc", "auc.low", "auc.high", "accuracy")}
     return {

@@ -30,7 +30,7 @@ from churnml.training.champions import Change, GateRecord, append, previous, rea
 from churnml.training.contest import Contest, contest, incomparable
 from churnml.training.gates import Gate, GatesSpec, judge, leakage
 from churnml.training.record import model_name
-from churnml.training.shelf import CHAMPION, ID_DIGITS, LATEST, choose, load
+from churnml.training.shelf import CHAMPION, ID_DIGITS, LATEST, choose, latest_id, load
 from churnml.training.tables import Progress, prepare
 from churnml.training.tracking import (
     BUNDLE,
@@ -41,6 +41,37 @@ from churnml.training.tracking import (
     set_alias,
     versions,
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Models:
+    """The models of a recipe.
+
+    Parameters
+    ----------
+    versions : tuple of Version
+        All that were recorded, the latest first.
+    champion : str or None
+        SHA-256 of the bundle in charge; none where none was promoted yet.
+    latest : str or None
+        The bundle that the latest training wrote, as `latest_id` reads it.
+    """
+
+    versions: tuple[Version, ...]
+    champion: str | None
+    latest: str | None
+
+    @property
+    def challenger(self) -> Version | None:
+        """The version of the latest training; where that was not recorded, none stands for it.
+
+        A training that was killed may be on record without having become the latest. Where no file
+        tells the latest, since the bundles were lost, it is the version that was recorded last.
+        """
+        if self.latest is None:
+            return self.versions[0] if self.versions else None
+        there = (item for item in self.versions if item.bundle[:ID_DIGITS] == self.latest)
+        return next(there, None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +125,8 @@ class Promotion:
     alias: str = ""
 
 
-def listed(project: Project, name: str) -> tuple[tuple[Version, ...], str | None]:
-    """List the versions of a recipe, the latest first, and tell which bundle is in charge.
+def listed(project: Project, name: str) -> Models:
+    """List the models of a recipe, and tell which is in charge and which is the challenger.
 
     Raises
     ------
@@ -105,9 +136,10 @@ def listed(project: Project, name: str) -> tuple[tuple[Version, ...], str | None
         If the registry or the journal cannot be read.
     """
     project.recipe(name)
-    return (
+    return Models(
         versions(project.tracking, model_name(project, name)),
         standing(read_changes(project.bundles / name)),
+        latest_id(project, name),
     )
 
 
@@ -145,8 +177,9 @@ def judged(
     spec = recipe.gates
     if rule is not None:
         spec = GatesSpec(**{**spec.model_dump(), "rule": rule})
-    there, champion = listed(project, name)
-    challenger = _version(project, there, name, wanted)
+    models = listed(project, name)
+    champion = models.champion
+    challenger = _version(project, models, name, wanted)
     rows = _rows(project, challenger)
     if rows is None:
         raise BundleError(
@@ -156,7 +189,7 @@ def judged(
         )
     found, alone = None, {"alone": "it is the champion itself"} if champion is not None else {}
     if champion is not None and champion != challenger.bundle:
-        found = _contest(project, name, rows, challenger, champion, there, progress)
+        found = _contest(project, name, rows, challenger, champion, models.versions, progress)
     progress("gates", 0.0)
     gates = (
         *judge(rows, found, spec, **alone),
@@ -302,14 +335,21 @@ def _recorded(gate: Gate) -> GateRecord:
     return GateRecord.model_validate(gate.document())
 
 
-def _version(project: Project, there: tuple[Version, ...], name: str, wanted: str) -> Version:
+def _version(project: Project, models: Models, name: str, wanted: str) -> Version:
     """Find the version that is meant; of several of one bundle the latest."""
+    there = models.versions
     if not there:
         raise BundleError(
             f"recipe {name!r} has no models in the registry. `churnml train {name}` makes one."
         )
     if wanted in {CHALLENGER, LATEST}:
-        return _latest(project, name, there)
+        if models.challenger is not None:
+            return models.challenger
+        raise BundleError(
+            f"{project.bundles / name / LATEST} names {models.latest!r}, which is not in the "
+            f"registry, so that nothing tells what it is worth. `churnml train {name}` records "
+            f"it; --model {there[0].bundle[:ID_DIGITS]} names the one recorded last."
+        )
     found = {item.bundle for item in there if item.bundle.startswith(wanted)}
     if len(wanted) < 4 or len(found) != 1:
         known = ", ".join(dict.fromkeys(item.bundle[:ID_DIGITS] for item in there[:8]))
@@ -318,22 +358,6 @@ def _version(project: Project, there: tuple[Version, ...], name: str, wanted: st
             f"or at least 4 digits of an id. There are: {known}."
         )
     return next(item for item in there if item.bundle in found)
-
-
-def _latest(project: Project, name: str, there: tuple[Version, ...]) -> Version:
-    """Find the version of the latest training; where it was not recorded, none stands for it."""
-    try:
-        written = (project.bundles / name / LATEST).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return there[0]
-    found = next((item for item in there if item.bundle.startswith(written)), None)
-    if found is None:
-        raise BundleError(
-            f"the latest training of {name!r} made {written}, which is not in the registry, so "
-            f"that nothing tells what it is worth. `churnml train {name}` records it; --model "
-            f"{there[0].bundle[:ID_DIGITS]} names the one recorded last."
-        )
-    return found
 
 
 def _rows(project: Project, version: Version) -> pa.Table | None:
@@ -408,7 +432,7 @@ def _shelve(project: Project, name: str, version: Version) -> Bundle:
 def _follow(project: Project, name: str, bundle: str) -> str:
     """Let MLflow's alias name the version in charge; give the reason where it cannot."""
     try:
-        there, _ = listed(project, name)
+        there = listed(project, name).versions
         number = next((item.number for item in there if item.bundle == bundle), None)
         if number is None:
             return f"no version of {model_name(project, name)!r} is bundle {bundle[:ID_DIGITS]}"

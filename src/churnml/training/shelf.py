@@ -122,19 +122,37 @@ def latest_bundle(project: Project, name: str) -> Bundle:
     """
     project.recipe(name)
     home = project.bundles / name
-    try:
-        wanted = (home / LATEST).read_text(encoding="utf-8").strip()
-    except FileNotFoundError as error:
+    wanted = latest_id(project, name)
+    if wanted is None:
         trained = [item.parent.name for item in project.bundles.glob(f"*/{LATEST}")]
         hint = f" Trained so far: {', '.join(sorted(trained))}." if trained else ""
         raise BundleError(
             f"recipe {name!r} has no bundle in {home}. `churnml train {name}` makes one.{hint}"
-        ) from error
+        )
     if not re.fullmatch(r"[0-9a-f]+", wanted) or not (home / wanted).is_dir():
         raise BundleError(
             f"{home / LATEST}: names no bundle, but {wanted!r}. `churnml train {name}` mends it."
         )
     return load(home / wanted, f"`churnml train {name}` makes it again.")
+
+
+def latest_id(project: Project, name: str) -> str | None:
+    """Read which bundle the latest training of a recipe wrote; none before the first has ended.
+
+    Parameters
+    ----------
+    project, name
+        As for `choose`.
+
+    Returns
+    -------
+    str or None
+        The name of its folder, as it stands there; whether there is such a bundle is not looked at.
+    """
+    try:
+        return (project.bundles / name / LATEST).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
 
 
 def named(project: Project, name: str, wanted: str) -> Path:
