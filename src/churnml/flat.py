@@ -18,6 +18,7 @@ DELIMITERS = {".csv": ",", ".tsv": "\t"}
 QUOTE = '"'
 _ZONE = r"(Z|UTC|[+-]\d\d(:?\d\d)?)"
 _TIME = rf"\d{{4}}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?{_ZONE})?)?"
+_FINER = r"(\.\d{6})\d+"
 _SAVE = "Save the file as UTF-8; a spreadsheet calls it CSV UTF-8."
 _SHOWN = 60  # characters of a value in a message
 
@@ -100,6 +101,29 @@ def mixes_zones(column: pa.ChunkedArray) -> bool:
         return False
     zoned = pc.match_substring_regex(held, f":[^-+Z]*{_ZONE}$")
     return bool(pc.any(zoned).as_py() and not pc.all(zoned).as_py())
+
+
+def times(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Read a column as times in UTC; what is finer than a microsecond is cut off.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray
+        Dates, timestamps, or text of either.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid, pyarrow.ArrowNotImplementedError
+        If it holds none.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    held = column.type
+    if pa.types.is_string(held):
+        column = pc.replace_substring_regex(column, pattern=_FINER, replacement=r"\1")
+    finer = pa.types.is_timestamp(held) and held.unit == "ns"  # pandas and CSV write such
+    return column.cast(pa.timestamp("us"), safe=not finer)
 
 
 def repeated(table: pa.Table) -> int:

@@ -78,6 +78,22 @@ def test_times_are_cutoffs() -> None:
 
 
 @pytest.mark.parametrize(
+    "times",
+    [
+        pa.array([1_704_067_200_123_456_789, 0], pa.timestamp("ns")),
+        pa.array(["2024-01-01T00:00:00.123456789", "1970-01-01"]),
+    ],
+)
+def test_times_finer_than_a_microsecond_are_cut_off(times: pa.Array) -> None:
+    table = pa.table({"id": ["b", "a"], "t": times, "y": [1, 0]})
+    labels = label_column(table, spec("y", 1, id="id", time="t", horizon_days=9))
+    assert labels.table["cutoff"].to_pylist() == [
+        dt.datetime(1970, 1, 1),
+        dt.datetime(2024, 1, 1, 0, 0, 0, 123456),
+    ]
+
+
+@pytest.mark.parametrize(
     ("column", "positive"), [("left", 1), ("left", True), ("churn", "Yes"), ("left", "1")]
 )
 def test_the_positive_value_may_be_of_a_kindred_type(column: str, positive: Any) -> None:

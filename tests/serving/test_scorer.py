@@ -343,6 +343,13 @@ def test_rows_without_a_name_are_numbered(flat_bundle: Bundle) -> None:
     assert (found["row-1"].arr, found["row-1"].cutoff) == (None, None)
 
 
+def test_times_finer_than_a_microsecond_are_cut_off(flat_bundle: Bundle) -> None:
+    day = pa.array([1_735_689_600_123_456_789], pa.timestamp("ns"))
+    rows = pa.table({"seats": [1], "day": day})
+    (item,) = score_flat(flat_bundle, rows, progress=silent).scores
+    assert item.cutoff == dt.datetime(2025, 1, 1, 0, 0, 0, 123456)
+
+
 def test_nan_of_a_flat_table_is_unknown(flat_bundle: Bundle) -> None:
     told = []
     for missing in (float("nan"), None):

@@ -125,7 +125,7 @@ def _times(table: pa.Table, spec: ColumnLabel) -> pa.ChunkedArray:
             f"{_values(table[name])}. Write dates or timestamps such as 2024-01-31."
         )
     try:
-        return table[name].cast(pa.timestamp("us"))
+        return flat.times(table[name])
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise LabelError(
             f"{spec.file}: column {name!r} cannot be read as times in UTC: {error}. Expected dates "

@@ -196,7 +196,7 @@ def of_flat(bundle: Bundle, rows: pa.Table) -> tuple[pa.Table, Rows]:
     rows = flat.without_nan(rows)
     asked_of = Rows(
         _accounts(rows, spec.id),
-        _values(rows, spec.time, pa.timestamp("us")),
+        _times(rows, spec.time),
         _arr(rows, spec.arr),
     )
     return rows.select(list(bundle.features)), asked_of
@@ -242,15 +242,24 @@ def _arr(rows: pa.Table, name: str | None) -> list[float | None]:
     return values
 
 
-def _values(rows: pa.Table, name: str | None, wanted: pa.DataType) -> list[Any]:
-    """Read a column that the label names; nothing where a table to score does not have it."""
+def _times(rows: pa.Table, name: str | None) -> list[dt.datetime | None]:
     if name is None or name not in rows.column_names:
         return [None] * rows.num_rows
-    if pa.types.is_timestamp(wanted) and pa.types.is_integer(rows[name].type):
+    if pa.types.is_integer(rows[name].type):
         raise DataError(
             f"column {name!r} holds whole numbers, where the model was taught times. Write dates "
             "or timestamps such as 2024-01-31."
         )
+    try:
+        return list(flat.times(rows[name]).to_pylist())
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise DataError(f"column {name!r} cannot be read as times: {error}.") from error
+
+
+def _values(rows: pa.Table, name: str | None, wanted: pa.DataType) -> list[Any]:
+    """Read a column that the label names; nothing where a table to score does not have it."""
+    if name is None or name not in rows.column_names:
+        return [None] * rows.num_rows
     try:
         return list(rows[name].cast(wanted).to_pylist())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
