@@ -18,12 +18,13 @@ DELIMITERS = {".csv": ",", ".tsv": "\t"}
 QUOTE = '"'
 _ZONE = r"(Z|UTC|[+-]\d\d(:?\d\d)?)"
 _TIME = rf"\d{{4}}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?{_ZONE})?)?"
+_ZONED = rf"(\d:\d\d(:\d\d(\.\d+)?)?) ?{_ZONE}$"
 _FINER = r"(\.\d{6})\d+"
 _SAVE = "Save the file as UTF-8; a spreadsheet calls it CSV UTF-8."
 _SHOWN = 60  # characters of a value in a message
 
 
-def read(path: Path, *, text: Collection[str] = ()) -> pa.Table:
+def read(path: Path, *, text: Collection[str] = (), zoned: Collection[str] = ()) -> pa.Table:
     """Read a flat table.
 
     Parameters
@@ -32,6 +33,9 @@ def read(path: Path, *, text: Collection[str] = ()) -> pa.Table:
         ``.csv`` or ``.tsv``, with or without ``.gz``, in UTF-8 with a header; or ``.parquet``.
     text : collection of str
         Columns to keep as the text in the file: identifiers, so that ``007`` is not 7.
+    zoned : collection of str
+        Columns to keep as text if they hold times with a zone, for `times` to read: as timestamps
+        of a CSV file these would be in UTC, and their zones lost. None of them has to be there.
 
     Returns
     -------
@@ -50,6 +54,8 @@ def read(path: Path, *, text: Collection[str] = ()) -> pa.Table:
 
     try:
         table = _parse(path, text)
+        if apart := [name for name in zoned if _has_zone(table, name)]:
+            table = _parse(path, {*text, *apart})
     except FileNotFoundError as error:
         beside = (item.name for item in path.parent.iterdir()) if path.parent.is_dir() else ()
         raise SourceError(f"{path}: no such file.{nearest(path.name, beside)}") from error
@@ -104,7 +110,10 @@ def mixes_zones(column: pa.ChunkedArray) -> bool:
 
 
 def times(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Read a column as times in UTC; what is finer than a microsecond is cut off.
+    """Read a column as the times that a clock showed in the zone that each names, else in UTC.
+
+    So a row of midnight of the first of a month is one of that month, wherever it was written. What
+    is finer than a microsecond is cut off.
 
     Parameters
     ----------
@@ -122,6 +131,9 @@ def times(column: pa.ChunkedArray) -> pa.ChunkedArray:
     held = column.type
     if pa.types.is_string(held):
         column = pc.replace_substring_regex(column, pattern=_FINER, replacement=r"\1")
+        column = pc.replace_substring_regex(column, pattern=_ZONED, replacement=r"\1")
+    elif pa.types.is_timestamp(held) and held.tz is not None:
+        column = pc.local_timestamp(column)
     finer = pa.types.is_timestamp(held) and held.unit == "ns"  # pandas and CSV write such
     return column.cast(pa.timestamp("us"), safe=not finer)
 
@@ -188,6 +200,15 @@ def share(table: pa.Table, name: str, value: Any) -> float:
     """Tell which share of the rows that have a value in a column have this one."""
     told = table.column(name).drop_null().to_pylist()
     return float(told.count(value) / len(told))
+
+
+def _has_zone(table: pa.Table, name: str) -> bool:
+    import pyarrow as pa
+
+    if name not in table.column_names:
+        return False
+    held = table.schema.field(name).type
+    return bool(pa.types.is_timestamp(held) and held.tz is not None)
 
 
 def _parse(path: Path, text: Collection[str]) -> pa.Table:

@@ -80,6 +80,22 @@ def test_times_are_cutoffs() -> None:
 @pytest.mark.parametrize(
     "times",
     [
+        pa.array([1_706_734_800_000_000] * 2, pa.timestamp("us", tz="Europe/Moscow")),
+        pa.array([1_706_734_800_000_000_000] * 2, pa.timestamp("ns", tz="+03:00")),
+        pa.array(["2024-02-01T00:00+03:00", "2024-02-01 00:00:00.000000000 -08"]),
+        pa.array(["2024-02-01T00:00:00+0300", "2024-02-01 00:00Z"]),
+    ],
+)
+def test_times_are_those_of_the_clock_where_a_row_was_written(times: pa.Array) -> None:
+    """At midnight of the first, in UTC the month before has not ended everywhere."""
+    table = pa.table({"id": ["b", "a"], "t": times, "y": [1, 0]})
+    labels = label_column(table, spec("y", 1, id="id", time="t", horizon_days=9))
+    assert labels.table["cutoff"].to_pylist() == [dt.datetime(2024, 2, 1)] * 2
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
         pa.array([1_704_067_200_123_456_789, 0], pa.timestamp("ns")),
         pa.array(["2024-01-01T00:00:00.123456789", "1970-01-01"]),
     ],
@@ -111,7 +127,7 @@ def test_the_positive_value_may_be_of_a_kindred_type(column: str, positive: Any)
         (spec(id="same"), "1 accounts appear more than once, .* account_id x .* `time`"),
         (
             spec(id="same", time="same", horizon_days=1),
-            "'same' cannot be read as times in UTC",
+            "'same' cannot be read as times: ",
         ),
         (spec(arr="words"), "'words', which arr names, is not a number"),
     ],

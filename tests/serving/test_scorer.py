@@ -350,6 +350,13 @@ def test_times_finer_than_a_microsecond_are_cut_off(flat_bundle: Bundle) -> None
     assert item.cutoff == dt.datetime(2025, 1, 1, 0, 0, 0, 123456)
 
 
+def test_a_time_is_that_of_the_clock_in_its_zone(flat_bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("seats,day\n4,2025-02-01T00:30:00+03:00\n")
+    rows = read_flat(flat_bundle, tmp_path / "new.csv")
+    (item,) = score_flat(flat_bundle, rows, progress=silent).scores
+    assert item.cutoff == dt.datetime(2025, 2, 1, 0, 30)
+
+
 def test_nan_of_a_flat_table_is_unknown(flat_bundle: Bundle) -> None:
     told = []
     for missing in (float("nan"), None):

@@ -11,7 +11,9 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow.csv import write_csv
 
 from churnml import flat
 from churnml.errors import DataError, FeatureError, LabelError, TrainingError
@@ -19,6 +21,7 @@ from churnml.history.asof import History
 from churnml.history.sources import Sources
 from churnml.labels import ColumnLabel
 from churnml.project import Project
+from churnml.splits import Splits, split
 from churnml.training.recipes import FeatureChoice, Recipe
 from churnml.training.tables import Prepared, catalogue_fingerprint, in_hindsight, plain, prepare
 from churnml.training.workflow import Trained
@@ -358,6 +361,35 @@ def test_a_flat_table_from_pandas_is_read(small_project: Path) -> None:
         {"account_id": "row-1", "plan": None, "size": "l", "step": 2},
         {"account_id": "row-2", "plan": "pro", "size": None, "step": 2},
     ]
+
+
+@pytest.mark.parametrize("zone", ["+03:00", "-08:00"])
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_month_begins_where_a_row_was_written(
+    small_project: Path, zone: str, ending: str
+) -> None:
+    """In UTC it begins the evening before, and the label of the month before would be purged."""
+    first = ["2024-01-01", "2024-02-01"]
+    rows = pa.table(
+        {
+            "left": ["yes", "no"] * 2,
+            "day": [f"{day}T00:00:00{zone}" for day in first for _ in range(2)],
+            "months": [1, 2, 3, 4],
+        }
+    )
+    path = small_project / f"t.{ending}"
+    if ending == "csv":
+        write_csv(rows, path)
+    else:
+        times = [dt.datetime.fromisoformat(text) for text in rows["day"].to_pylist()]
+        held = pa.array(times, pa.timestamp("ns", tz=zone))
+        pq.write_table(rows.set_column(1, "day", held), path)
+    project, recipe = flat_project(small_project, path.name, time="day", horizon_days=31)
+    frame = prepare(project, recipe, silent).table.frame
+    cutoffs = frame["cutoff"].to_pylist()
+    assert cutoffs == [dt.datetime(2024, month, 1) for month in (1, 1, 2, 2)]
+    (parted,) = split(frame, Splits(test_cutoffs=1), recipe.label, recipe.cutoffs)
+    assert (parted.learn.tolist(), parted.test.tolist(), parted.purged) == ([0, 1], [2, 3], 0)
 
 
 def test_a_flat_table_that_is_written_meanwhile_is_refused(

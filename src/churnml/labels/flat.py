@@ -128,7 +128,7 @@ def _times(table: pa.Table, spec: ColumnLabel) -> pa.ChunkedArray:
         return flat.times(table[name])
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise LabelError(
-            f"{spec.file}: column {name!r} cannot be read as times in UTC: {error}. Expected dates "
+            f"{spec.file}: column {name!r} cannot be read as times: {error}. Expected dates "
             "or timestamps such as 2024-01-31 or 2024-01-31T12:00:00."
         ) from error
 

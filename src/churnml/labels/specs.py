@@ -142,7 +142,8 @@ class ColumnLabel(FrozenModel):
     id : str, optional
         The column that names the account; the row's number where there is none.
     time : str, optional
-        The column that holds the cutoff of each row. Without one a test out of time is impossible.
+        The column that holds the cutoff of each row, as the clock showed it in the zone that the
+        row names. Without one a test out of time is impossible.
     horizon_days : int, optional
         How far past its time a row's label looks; required with `time`, by which splits are purged.
     arr : str, optional

@@ -92,11 +92,12 @@ def read_flat(bundle: Bundle, path: Path) -> pa.Table:
         If the file is missing or cannot be read.
     """
     spec = bundle.manifest.label
-    wanted = set(bundle.model.encoding.codes)
-    if isinstance(spec, ColumnLabel) and spec.id is not None:
-        wanted.add(spec.id)
-    rows = plain(flat.read(path))
+    wanted, zoned = set(bundle.model.encoding.codes), []
+    if isinstance(spec, ColumnLabel):
+        wanted.update(filter(None, [spec.id]))
+        zoned = list(filter(None, [spec.time]))
+    rows = plain(flat.read(path, zoned=zoned))
     text = [name for name in rows.column_names if name in wanted]
     if all(pa.types.is_string(rows.schema.field(name).type) for name in text):
         return rows
-    return plain(flat.read(path, text=text))
+    return plain(flat.read(path, text=text, zoned=zoned))

@@ -409,7 +409,8 @@ def _chosen(catalogue: Catalogue, choice: FeatureChoice) -> tuple[str, ...]:
 def _flat(project: Project, recipe: Recipe, spec: ColumnLabel) -> Prepared:
     path = project.root / spec.file
     before = _digest(path)
-    rows = plain(flat.read(path, text=[spec.id] if spec.id is not None else []))
+    text, zoned = filter(None, [spec.id]), filter(None, [spec.time])
+    rows = plain(flat.read(path, text=list(text), zoned=list(zoned)))
     data = _digest(path)
     if data != before:
         raise DataError(f"{path}: was written while it was read. Train again when that is done.")
