@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -245,9 +246,32 @@ def test_a_table_has_scores_of_its_own(run: Call, trained: Path, tmp_path: Path)
 
     assert status == 0, err
     path = Path(json.loads(out)["file"])
-    assert path == trained / "var" / "scores" / "left-five.q1.parquet"
+    assert path.parent == trained / "var" / "scores"
+    assert re.fullmatch(r"left-five\.q1-[0-9a-f]{8}\.parquet", path.name)
     assert pq.read_table(path).num_rows == 5
     assert everybody.read_bytes() == before
+
+
+def test_tables_of_one_name_have_scores_of_their_own(
+    run: Call, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "may").mkdir()
+    (tmp_path / "june").mkdir()
+    may = write(tmp_path / "may" / "new.csv", rows(5))
+    june = write(tmp_path / "june" / "new.csv", rows(9))
+    packed = tmp_path / "may" / "new.parquet"
+    frame = pd.read_csv(may, dtype={"id": str, "plan": str}, na_values=" ")
+    frame.head(3).to_parquet(packed)
+    files = []
+    for table in (may, june, packed):
+        status, out, err = run("score", "-C", trained, "--table", table, "--json")
+        assert status == 0, err
+        files.append(Path(json.loads(out)["file"]))
+    assert [pq.read_table(path).num_rows for path in files] == [5, 9, 3]
+
+    monkeypatch.chdir(tmp_path)
+    _, out, _ = run("score", "-C", trained, "--table", "may/../may/new.csv", "--json")
+    assert Path(json.loads(out)["file"]) == files[0]
 
 
 def test_an_unseen_category_scores_as_a_missing_one(

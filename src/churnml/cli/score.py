@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from churnml.training.bundle import Bundle
 
 LEAST_TOLD = 0.005  # log-odds; less would be shown as +0.00
+_PLACE_DIGITS = 8
 
 
 def score(
@@ -101,10 +103,12 @@ def _scores(
 
 
 def _default(project: Project, name: str, found: ScoreList, table: Path | None) -> Path:
-    """Name a file after what was scored, so that a few rows never replace everybody's scores."""
+    """Name a file after what was scored, so that no scores replace those of others."""
     of = f"-{found.cutoff:%Y%m%dT%H%M%S}" if found.cutoff is not None else ""
     if table is not None:
-        of = f"-{Path(table.name.removesuffix('.gz')).stem}"
+        # Tables of one name may lie in several folders, or be of several kinds.
+        place = hashlib.sha256(str(table.resolve()).encode()).hexdigest()
+        of = f"-{Path(table.name.removesuffix('.gz')).stem}-{place[:_PLACE_DIGITS]}"
     return project.scores / f"{name}{of}.parquet"
 
 
