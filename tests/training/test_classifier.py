@@ -333,6 +333,14 @@ def test_ranges_and_batches_are_read_alike() -> None:
     np.testing.assert_array_equal(model.predict(batch), label)
 
 
+@pytest.mark.parametrize("name", ["cutoff", "label", "account_id", 'a "quoted": [name], {x}'])
+def test_a_column_may_be_called_anything(rows: pd.DataFrame, left: np.ndarray, name: str) -> None:
+    given = rows[["tenure"]]
+    wanted = quick().fit(given, left).predict_proba(given)
+    named = given.rename(columns={"tenure": name})
+    assert np.array_equal(quick().fit(named, left).predict_proba(named), wanted)
+
+
 def test_a_named_index_that_pandas_wrote_to_arrow_is_a_column() -> None:
     label = np.arange(N) % 9 > 6
     frame = pd.DataFrame({"noise": np.arange(N) % 2, "x": np.arange(N) % 9})

@@ -285,6 +285,7 @@ def fit(
         monotone=table.monotone,
         spec=spec,
         calibration=calibration,
+        cutoffs=span(frame),
         told=told,
     )
 
@@ -299,6 +300,7 @@ def learn(
     monotone: Mapping[str, int],
     spec: ModelSpec,
     calibration: CalibrationSpec,
+    cutoffs: Span | None = None,
     told: Callable[[float], None] | None = None,
 ) -> FittedModel:
     """Fit, mix and calibrate a model on rows of any table.
@@ -306,7 +308,7 @@ def learn(
     Parameters
     ----------
     frame : pyarrow.Table
-        Has the features; its ``cutoff``, if any, tells of what times the rows are.
+        Has the features; they may be called anything.
     label : ndarray (n,)
         0 or 1.
     accounts : ndarray of str (n,)
@@ -315,6 +317,8 @@ def learn(
         The columns to learn from, and those of them that are categories.
     monotone : mapping of str to int
         Directions that bind the model, where `spec` lets them.
+    cutoffs : Span, optional
+        Of what times the rows are, if that is known.
     spec, calibration, told
         As for `fit`.
 
@@ -343,7 +347,7 @@ def learn(
         rows=label.size,
         accounts=np.unique(accounts).size,
         churned=int(label.sum()),
-        cutoffs=span(frame),
+        cutoffs=cutoffs,
     )
 
 
