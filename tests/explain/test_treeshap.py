@@ -140,17 +140,31 @@ def test_shap_itself_says_the_same() -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 
-def test_deep_leaves_have_more_features_than_a_table() -> None:
+def chains() -> tuple[lgb.Booster, Floats]:
     """Whoever has all of the first switches on is the likelier to leave: trees grow as chains."""
     rng = np.random.default_rng(5)
-    rows = (rng.random((6000, 24)) < 0.9) * 1.0
+    rows = (rng.random((6000, 24)) < 0.9).astype(np.float64)
     first_off = np.argmin(np.c_[rows, np.zeros(6000)], axis=1)
     label = rng.random(6000) < first_off / 24
     parameters = {"objective": "binary", "num_leaves": 40, "verbose": -1, "num_threads": 1}
-    booster = lgb.train(parameters, lgb.Dataset(rows, label), 5)
+    return lgb.train(parameters, lgb.Dataset(rows, label), 5), rows
+
+
+def test_deep_leaves_have_more_features_than_a_table() -> None:
+    booster, rows = chains()
     shap = TreeShap.of(booster.model_to_string())
     assert shap.paths.deepest[-1] > 12
     hold_alike(booster, rows[:200])
+
+
+def test_threads_share_out_whole_blocks() -> None:
+    """Of few rows leaves without a table are summed in another order."""
+    booster, rows = chains()
+    shap = TreeShap.of(booster.model_to_string())
+    for n_rows in (3 * 1024 + 3, 4 * 1024 + 4):
+        one, several = (shap.explain(rows[:n_rows], threads=threads) for threads in (1, 3))
+        np.testing.assert_array_equal(several[0], one[0])
+        np.testing.assert_array_equal(several[1], one[1])
 
 
 def test_parts_threads_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
