@@ -67,6 +67,9 @@ def fixed(text: str, pattern: str, replacement: str) -> str:
         (r"^split_feature=\d+", "split_feature=3", "no known feature"),
         (r"^split_feature=\d+", "split_feature=-1", "no known feature"),
         (r"^leaf_count=\d+ ", "leaf_count=", "does not count its leaves"),
+        (r"^leaf_count=\d+", "leaf_count=7", "counts rows that do not add up"),
+        (r"^internal_count=\d+", "internal_count=7", "counts rows that do not add up"),
+        (r"^internal_count=.*$", "internal_count=0 0 0 0", "counts rows that do not add up"),
         (r"^internal_value=\S+ ", "internal_value=", "other splits than it says"),
         (r"^left_child=\S+", "left_child=0", "is no tree"),
         (r"^left_child=\S+", "left_child=-99", "is no tree"),
@@ -76,13 +79,24 @@ def fixed(text: str, pattern: str, replacement: str) -> str:
         (r"^num_cat=\d+", "num_cat=9", "lists its categories wrongly"),
         (r"^cat_boundaries=0", "cat_boundaries=1", "lists its categories wrongly"),
         (r"^cat_threshold=.*$", "cat_threshold=", "lists its categories wrongly"),
+        (r"^cat_threshold=\d+", "cat_threshold=-1", "lists its categories wrongly"),
+        (r"^cat_threshold=\d+", "cat_threshold=4294967296", "lists its categories wrongly"),
         (r"^threshold=.*$", "threshold=8 8 8 8", "lists its categories wrongly"),
         (r"^threshold=", "thresold=", "not a model that LightGBM wrote"),
+        (r"^threshold=\S+", "threshold=nan", "splits at no number"),
     ],
 )
 def test_a_damaged_tree_is_refused(text: str, pattern: str, replacement: str, message: str) -> None:
     with pytest.raises(BundleError, match=message):
         check(fixed(text, pattern, replacement), 3, 3)
+
+
+def test_a_node_without_rows_is_refused(text: str) -> None:
+    """Its children's shares of its rows are none, and whatever hangs on it adds up."""
+    damaged = fixed(text, r"^leaf_count=.*$", "leaf_count=389 632 0 2979 0")
+    damaged = fixed(damaged, r"^(internal_count=.*) \d+$", r"\1 0")
+    with pytest.raises(BundleError, match="tree 0 counts rows that do not add up"):
+        check(damaged, 3, 3)
 
 
 def test_a_loop_is_refused() -> None:

@@ -2,7 +2,8 @@
 
 A malformed model makes LightGBM abort the process, or walk out of its arrays: neither can be
 caught. So a bundle's trees are read here first, and must be what a binary model of ours is: whole
-trees, of features and leaves that exist.
+trees, of features and leaves that exist. What LightGBM would overlook, such as counts that no rows
+can have, is refused as well: reasons rest on it, and would be those of another score.
 """
 
 from __future__ import annotations
@@ -122,7 +123,25 @@ def _check_tree(fields: dict[str, str], n_features: int, number: int) -> None:
     expected = sorted([*range(1, nodes), *range(-leaves, 0)])
     _require(sorted(child for child, _ in children) == expected, number, "is no tree")
     _require(all(c < 0 or c > parent for c, parent in children), number, "is no tree")
+    _check_counts(whole, counts, number)
+    _require(not any(map(math.isnan, thresholds)), number, "splits at no number")
     _check_categories(fields, thresholds, whole["decision_type"], number)
+
+
+def _check_counts(whole: dict[str, list[int]], leaf_counts: Sequence[int], number: int) -> None:
+    """Check that each split's rows are those of its children, by which reasons weigh them."""
+    counts = whole["internal_count"]
+
+    def rows(child: int) -> int:
+        return counts[child] if child >= 0 else leaf_counts[-1 - child]
+
+    parted = zip(counts, whole["left_child"], whole["right_child"], strict=True)
+    sound = (
+        min(counts) > 0
+        and min(leaf_counts) >= 0
+        and all(count == rows(left) + rows(right) for count, left, right in parted)
+    )
+    _require(sound, number, "counts rows that do not add up")
 
 
 def _check_categories(
@@ -140,6 +159,7 @@ def _check_categories(
         and bounds[0] == 0
         and bounds[-1] == len(words)
         and all(low < high for low, high in pairwise(bounds))
+        and all(0 <= word < 2**32 for word in words)
         and all(t.is_integer() and 0 <= t < n_sets for t in chosen)
     )
     _require(sound, number, "lists its categories wrongly")
