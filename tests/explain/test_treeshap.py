@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from churnml.errors import BundleError
 from churnml.explain import kernels
 from churnml.explain.treeshap import TreeShap
+from churnml.training.merging import merge
 
 Floats = npt.NDArray[np.float64]
 
@@ -241,3 +242,16 @@ def test_linear_trees_are_refused() -> None:
     booster = lgb.train(parameters, lgb.Dataset(rows, rows[:, 0] > 0), 2)
     with pytest.raises(BundleError, match="linear"):
         TreeShap.of(booster.model_to_string())
+
+
+def test_a_feature_that_is_number_and_category_is_refused() -> None:
+    rows = np.arange(400.0)[:, None] % 9
+    label = np.isin(rows[:, 0], [1, 4, 8]) * 1.0
+    parameters = {"objective": "binary", "verbose": -1, "min_data_per_group": 5}
+    boosters = [
+        lgb.train(parameters, lgb.Dataset(rows, label, categorical_feature=named), 2)
+        for named in ([0], [])
+    ]
+    mixed = merge([(booster.model_to_string(), 0.5) for booster in boosters])
+    with pytest.raises(BundleError, match="feature 0 is split as a number and as a category"):
+        TreeShap.of(mixed)

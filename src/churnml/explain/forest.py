@@ -192,6 +192,11 @@ class Cells:
     @classmethod
     def of(cls, nodes: Sequence[Node]) -> Cells:
         """Part the values of a feature by all the splits on it."""
+        if len({node.left_codes >= 0 for node in nodes}) > 1:
+            raise BundleError(
+                f"feature {nodes[0].feature} is split as a number and as a category; expected one "
+                "of them in all trees."
+            )
         if nodes[0].left_codes >= 0:
             n_codes = max(node.left_codes.bit_length() for node in nodes)
             if n_codes >= _MOST_CELLS:

@@ -88,7 +88,8 @@ class TreeShap:
         Raises
         ------
         BundleError
-            If a tree is linear, or the trees tell too many values of a feature apart.
+            If a tree is linear, or the trees tell too many values of a feature apart, or take one
+            for a number here and for a category there.
         """
         trees = read(text)
         cells = cells_of(trees)
