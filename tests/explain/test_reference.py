@@ -120,3 +120,14 @@ def test_rows_without_a_feature_are_refused(acting: Catalogue, reference: Refere
         reference.encoded(ROWS.drop_columns("plan"))
     with pytest.raises(DataError, match="there is no row to compare with"):
         Reference.of(ROWS.slice(0, 0), ROWS.column_names, acting)
+
+
+def test_text_that_nobody_had_stays_as_it_is(acting_on_plans: Catalogue) -> None:
+    """A model may know it all the same, where its rows were others."""
+    reference = Reference.of(ROWS, ROWS.column_names, acting_on_plans)
+    row = pa.Table.from_pylist([{**ROWS.to_pylist()[1], "plan": "gold"}], ROWS.schema)
+    (own,) = reference.encoded(row)
+    rows = np.stack([changed(own, active_days_28d=20), changed(own, plan=0)])
+    frame = reference.framed(row, rows)
+    assert frame["plan"].to_pylist() == ["gold", "basic"]
+    assert frame["active_days_28d"].to_pylist() == [20, 4]

@@ -140,12 +140,15 @@ class Reference:
         rows : ndarray (n, n_features)
             Encoded.
         """
+        (own,) = self.encoded(row)
         frame = row.take(pa.array(np.zeros(len(rows), np.intp)))
         for place in self.places(self.levers.movable):
             name = self.features[place]
             column = pa.array(rows[:, place], from_pandas=True)
             if name in self.codes:
                 column = pa.array(self.codes[name], pa.string()).take(column.cast(pa.int64()))
+                if np.isnan(own[place]):  # text without a code is no missing value
+                    column = pc.coalesce(column, frame[name].cast(pa.string()))
             frame = frame.set_column(frame.column_names.index(name), name, column)
         return frame
 
