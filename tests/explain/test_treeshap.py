@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import lightgbm as lgb
@@ -204,6 +205,33 @@ def test_where_nothing_can_be_kept_the_loops_are_compiled_all_the_same(
         raise RuntimeError("cannot cache function: no locator available")
 
     monkeypatch.setattr("numba.core.caching.CacheImpl.__init__", nowhere)
+    assert kernels.compiled(_twice)(21) == 42
+
+
+@pytest.mark.parametrize("ending", [".nbi", ".nbc"])
+@pytest.mark.parametrize("left", [0, 20])
+def test_what_was_kept_and_is_cut_off_is_compiled_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ending: str, left: int
+) -> None:
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+    assert kernels.compiled(_twice)(21) == 42
+    (kept,) = tmp_path.rglob(f"*{ending}")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:left])
+    again = kernels.compiled(_twice)
+    assert again(21) == 42
+    assert again.stats.cache_hits == {}
+    assert len(kept.read_bytes()) > left  # it is kept again
+
+
+def test_where_the_disk_is_full_nothing_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", full)
     assert kernels.compiled(_twice)(21) == 42
 
 

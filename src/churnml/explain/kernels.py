@@ -22,15 +22,33 @@ with an unsatisfied factor is 0 as well.
 from __future__ import annotations
 
 import contextlib
+import pickle
 from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
+from numba.core.caching import FunctionCache
 
 from churnml.explain.arrays import Columns, Contents, Paths, Quadrature, Tables
 
 Array = Any  # of numpy: numba finds out what it holds
+
+
+class _Kept(FunctionCache):
+    """What was compiled, as far as it can be kept and read: else it is compiled anew."""
+
+    def load_overload(self, sig: object, target_context: object) -> object:
+        try:
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        except (OSError, EOFError, pickle.UnpicklingError):
+            # A file was cut off.
+            self.flush()  # type: ignore[no-untyped-call]
+            return None
+
+    def save_overload(self, sig: object, data: object) -> None:
+        with contextlib.suppress(OSError):
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
 
 
 def compiled(function: Callable[..., Any]) -> Any:
@@ -39,9 +57,10 @@ def compiled(function: Callable[..., Any]) -> Any:
     Where no folder can be written to keep it in, neither this one nor the user's own, every process
     compiles it anew.
     """
-    made = numba.njit(nogil=True, error_model="numpy")(function)
+    made: Any = numba.njit(nogil=True, error_model="numpy")(function)
     with contextlib.suppress(RuntimeError):
-        made.enable_caching()
+        # As `enable_caching` does, which breaks for good where a disk was full or power was lost.
+        made._cache = _Kept(function)  # type: ignore[no-untyped-call]  # noqa: SLF001
     return made
 
 
