@@ -132,3 +132,8 @@ def test_a_name_as_written_may_be_typed_with_other_marks() -> None:
     names = Names([Competitor(name="Hot\u2019s", as_written=True)])
     assert names.find(read_prose("We saw Hot's.")) == [("Hot\u2019s", 7, 12)]
     assert names.find(read_prose("We saw hot\u2019s.")) == []
+
+
+def test_a_name_may_hold_what_nobody_sees() -> None:
+    names = Names([Competitor(name="Field\u200bstack")])
+    assert names.find(read_prose("We saw Fieldstack.")) == [("Fieldstack", 7, 17)]

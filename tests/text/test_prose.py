@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from churnml.text.prose import Span, blank, read_prose, split, stems
+from churnml.text.prose import Span, blank, read_prose, seen, split, stems
 
 # Pieces that the rules look for, so that chance puts them beside one another.
 PIECES = st.sampled_from(
@@ -24,6 +24,8 @@ PIECES = st.sampled_from(
         "https://x.y/z",
         "Re: ",
         "\u0130",
+        "can\u200bcel",
+        "\u00ad",
         "\U0001f621",
         "...",
         '"',
@@ -118,6 +120,25 @@ def test_capitals_without_a_small_letter_of_one_character_keep_their_place() -> 
     assert read.plain == "\u0130stanbul: cancel"
 
 
+def test_characters_that_nobody_sees_part_no_words() -> None:
+    read = read_prose("\ufeffPlease can\u200bcel our sub\u00adscrip\u2060tion\u200d!")
+
+    assert read.text == "Please cancel our subscription!"
+    assert read.plain[7:13] == "cancel"
+    assert read.span(7, 13) == Span(8, 15, "can\u200bcel")
+    assert read.span(18, 30) == Span(20, 34, "sub\u00adscrip\u2060tion")
+
+
+@pytest.mark.parametrize("unseen", "\u00ad\u200b\u200c\u200d\u200e\u202e\u2060\u2066\ufeff")
+def test_each_is_known(unseen: str) -> None:
+    assert read_prose(f"re{unseen}fund").text == "refund"
+
+
+def test_emoji_that_are_joined_stay_one() -> None:
+    technician, flaming = "\U0001f469\u200d\U0001f4bb", "\u2764\ufe0f\u200d\U0001f525"
+    assert read_prose(f"{technician} {flaming}\u200b").text == f"{technician} {flaming}"
+
+
 def test_stems_are_what_may_be_looked_up() -> None:
     read = read_prose("Cancellation of our subscription")
 
@@ -130,12 +151,12 @@ def test_stems_are_what_may_be_looked_up() -> None:
 def test_every_offset_points_into_the_message(message: str) -> None:
     read = read_prose(message)
 
-    assert len(read.text) == len(read.plain) == len(message)
-    for written, received in zip(read.text, message, strict=True):
-        assert written == received or written.isspace()
+    assert len(read.text) == len(read.plain) == len(seen(message))
+    for place, written in enumerate(read.text):
+        assert written == read.span(place, place + 1).text or written.isspace()
     ends = [0]
     for start, end in read.sentences:
-        assert ends[-1] <= start < end <= len(message)
+        assert ends[-1] <= start < end <= len(read.text)
         ends.append(end)
 
 

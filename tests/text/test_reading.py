@@ -25,6 +25,19 @@ def test_half_a_character_is_read_over(reader: Reader) -> None:
     assert reader.read(["\ud800"])[0].tone is not None
 
 
+def test_characters_that_nobody_sees_hide_nothing(reader: Reader) -> None:
+    text = "Please can\u200bcel our sub\u00adscription, we have moved to Field\u2060stack."
+    (reading,) = reader.read([text])
+    assert [item.span.text for item in reading.intents] == ["can\u200bcel our sub\u00adscription"]
+    assert [(item.name, item.level.value) for item in reading.competitors] == [
+        ("Fieldstack", "switched")
+    ]
+    (plain,) = reader.read(["Please cancel our subscription, we have moved to Fieldstack."])
+    assert reading.tone is not None
+    assert plain.tone is not None
+    assert reading.tone.probabilities == plain.tone.probabilities
+
+
 def test_a_message_is_read_whole(reader: Reader) -> None:
     text = (
         "Hello,\nthe export has been broken for two weeks and nobody answers. Please cancel our "

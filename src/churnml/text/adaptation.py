@@ -19,7 +19,7 @@ from churnml.text.competitors import LEVELS, Names, about, nameless, rules_say, 
 from churnml.text.corrections import Correction
 from churnml.text.packing import learned
 from churnml.text.phrases import PhraseModel
-from churnml.text.prose import blank, read_prose
+from churnml.text.prose import read_prose
 from churnml.text.sentiment import SentimentModel
 from churnml.text.shipping import (
     BITS,
@@ -308,7 +308,7 @@ def adapted(
     """
     shipped = corpus_messages()
     model = SentimentModel.fit(
-        [item.text for item in shipped] + [blank(text) for text, _ in texts],
+        [item.text for item in shipped] + [read_prose(text).text for text, _ in texts],
         [item.tone for item in shipped] + [tone for _, tone in texts],
         bits=BITS,
         penalty=PENALTY,

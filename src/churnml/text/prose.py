@@ -2,7 +2,8 @@
 
 Quoted replies, signatures, legal footers, mark-up, addresses and the marks of a subject are
 blanked: each character becomes a space (or stays a line break), so that every offset still points
-into the message as it was received.
+into the message as it was received. Characters that nobody sees, which part words, are left out
+beforehand; where there are any, each place is kept.
 """
 
 from __future__ import annotations
@@ -17,10 +18,17 @@ _PLAIN = str.maketrans(
         **dict.fromkeys("\u2018\u2019\u201b\u02bc\u00b4\u0060\u2032\uff07", "'"),
         **dict.fromkeys("\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033", '"'),
         **dict.fromkeys("\u2010\u2011\u2012", "-"),
-        **dict.fromkeys("\u00a0\u2007\u2009\u202f\u2028\u2029\ufeff", " "),
+        **dict.fromkeys("\u00a0\u2007\u2009\u202f\u2028\u2029", " "),
     }
 )
 _SPACE = str.maketrans(dict.fromkeys("\n\t\x0b\x0c", " "))
+
+# What has no width: soft hyphens, joiners, marks of direction. The one that makes one emoji of two
+# stays before an emoji.
+_UNSEEN = re.compile(
+    r"[\u00ad\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+    r"|\u200d(?![\u2190-\u2bff\U0001f000-\U0001faff])"
+)
 
 _ELEMENT = re.compile(
     r"<(style|script|blockquote)\b[^<>]*>.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
@@ -126,14 +134,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Prose:
-    """What a person wrote, every offset as in the message.
+    """What a person wrote.
 
     Parameters
     ----------
     source : str
         The message as it was received.
     text : str
-        The message with everything else blanked, of the same length.
+        What is seen of the message, with all that a person did not write blanked, of the same
+        length.
     plain : str
         `text` in lower case, with straight quotation marks and nothing but spaces between words:
         what rules are written for. Of the same length too.
@@ -141,6 +150,8 @@ class Prose:
         Where each sentence begins and ends, half-open.
     stems : frozenset of str
         The first `STEM` letters of every word, by which most rules know that they need not look.
+    places : tuple of int or None
+        Where each character of `text` stands in the message; None where every one is seen.
     """
 
     source: str
@@ -148,13 +159,16 @@ class Prose:
     plain: str
     sentences: tuple[tuple[int, int], ...]
     stems: frozenset[str]
+    places: tuple[int, ...] | None = None
 
     def may_hold(self, words: frozenset[str]) -> bool:
         """Whether there is one of some stems."""
         return not self.stems.isdisjoint(words)
 
     def span(self, start: int, end: int) -> Span:
-        """Quote the message as it was received."""
+        """Quote the message as it was received, by offsets into `text`."""
+        if self.places is not None:
+            start, end = self.places[start], self.places[end - 1] + 1
         return Span(start, end, self.source[start:end])
 
 
@@ -169,11 +183,29 @@ def read_prose(text: str) -> Prose:
     Returns
     -------
     Prose
-        Its prose, its sentences and its words; nothing is ever cut out, so offsets stay.
+        Its prose, its sentences and its words.
     """
-    blanked = blank(text)
+    shown = seen(text)
+    blanked = blank(shown)
     small = plain(blanked)
-    return Prose(text, blanked, small, tuple(split(blanked)), frozenset(_STEM.findall(small)))
+    return Prose(
+        source=text,
+        text=blanked,
+        plain=small,
+        sentences=tuple(split(blanked)),
+        stems=frozenset(_STEM.findall(small)),
+        places=None if len(shown) == len(text) else _places(text),
+    )
+
+
+def seen(text: str) -> str:
+    """Leave out the characters that nobody sees."""
+    return text if text.isascii() else _UNSEEN.sub("", text)
+
+
+def _places(text: str) -> tuple[int, ...]:
+    unseen = {match.start() for match in _UNSEEN.finditer(text)}
+    return tuple(place for place in range(len(text)) if place not in unseen)
 
 
 def straight(text: str) -> str:

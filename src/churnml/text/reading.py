@@ -108,7 +108,7 @@ def _place(span: Span) -> dict[str, Any]:
 
 # Raised whenever rules read any message otherwise than before: readings of two versions must not
 # be counted together.
-RULES = 3
+RULES = 4
 
 
 class Reader:
@@ -208,7 +208,7 @@ class Reader:
         levels = [SENTIMENTS[int(choice)] for choice in choices]
         spans = self._shown_by(prose, levels)
         return [
-            Tone(level, tuple(shares), Span(*span, item.source[slice(*span)]))
+            Tone(level, tuple(shares), item.span(*span))
             for level, shares, span, item in zip(levels, found.tolist(), spans, prose, strict=True)
         ]
 

@@ -11,7 +11,7 @@ import numpy as np
 from churnml.errors import TrainingError
 from churnml.history.tables import SENTIMENTS
 from churnml.text.packing import learned
-from churnml.text.prose import blank
+from churnml.text.prose import read_prose
 from churnml.text.sentiment import SentimentModel
 
 FOLDS = 5
@@ -66,7 +66,7 @@ def cross_validated(
     from sklearn.model_selection import StratifiedGroupKFold
 
     progress("learning tone", 0.0)
-    texts = [blank(text) for text in texts]  # what will be read of them
+    texts = [read_prose(text).text for text in texts]  # what will be read of them
     model = SentimentModel.fit(texts, labels, about=learned(labelled_until))
     names, target = np.unique(np.asarray(labels, dtype=object), return_inverse=True)
     rare = np.bincount(target).argmin()

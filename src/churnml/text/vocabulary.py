@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from churnml.config import FrozenModel, read_model
+from churnml.text.prose import seen
 
 FILE = "text.toml"  # in a project's data folder
 _LONGEST = 200  # characters of a word, a phrase or a name
@@ -23,7 +24,7 @@ def _term(text: str) -> str:
 
 
 def _short(text: str) -> str:
-    words = " ".join(text.split())
+    words = " ".join(seen(text).split())
     if len(words) > _LONGEST:
         raise ValueError(
             f"{words[:20]!r}… has {len(words)} characters; expected {_LONGEST} at most"
@@ -32,11 +33,12 @@ def _short(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    if not text.strip():
+    words = _short(text)
+    if not words:
         raise ValueError("expected a name")
-    if text.rstrip().endswith("*"):
+    if words.endswith("*"):
         raise ValueError("names are whole words; a * at the end, for any ending, is for themes")
-    return _short(text)
+    return words
 
 
 Term = Annotated[str, AfterValidator(_term)]
