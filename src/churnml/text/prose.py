@@ -44,19 +44,40 @@ _HALF = re.compile(r"[\ud800-\udfff]")  # of a character: what programs leave th
 _MARKS = re.compile(r"\s*(?:subject: *)?(?:(?:re|fwd?|aw|wg)(?:\[\d+\])?: *)*", re.IGNORECASE)
 
 _QUOTED_LINE = re.compile(r"^[ ]*>.*$", re.MULTILINE)
+# Headers of what is quoted, as mail programs write them in English, German, French, Spanish,
+# Italian, Dutch and Portuguese, in this order; people write English with any of them.
+_COLON = r"[ \u00a0\u202f]?:"
+_WROTE = rf"(?:wrote|a écrit|escribió|ha scritto|escreveu){_COLON}"
 _REPLY = re.compile(
-    r"^[ ]*on [^\n]{5,200}(?:\n[^\n]{0,100}){0,2}?\bwrote: *$"
-    r"|\bon [a-z]{3,9},? [^\n]{3,40}\b\d{4}\b[^\n]{1,100}\bwrote:",
+    rf"^[ ]*(?:on|le|el|il|em) [^\n]{{5,200}}(?:\n[^\n]{{0,100}}){{0,2}}?\b{_WROTE} *$"
+    rf"|\b(?:on|le|el|il|em) [a-z]{{3,9}}[.,]* [^\n]{{3,40}}\b\d{{4}}\b[^\n]{{1,100}}\b{_WROTE}"
+    r"|^[ ]*(?:am|op) [^\n]{5,80}(?:\n[^\n]{0,80})?\b(?:schrieb|schreef)"
+    rf"\b[^\n:]{{1,150}}(?:\n[^\n:]{{0,100}})?{_COLON} *$"
+    rf"|\b(?:am|op) [^\n]{{3,30}}\b\d{{4}}\b[^\n]{{1,30}}\b(?:schrieb|schreef)"
+    rf"\b[^\n:]{{1,100}}{_COLON}",
     re.IGNORECASE | re.MULTILINE,
 )
+_REPLY_WORDS = ("wrote", "schrieb", "a écrit", "escribió", "scritto", "schreef", "escreveu")
+_FROM = ("from", "von", "de", "da", "van")
 _HEADER = re.compile(
-    r"-{2,} *(?:original|forwarded|reply)[a-z ]*message *-{2,}"
-    r"|^[ ]*(?:begin forwarded message|_{10,}) *:? *$"
-    r"|^[ *]*from: [^\n]*\n(?:[^\n]*\n){0,2}?[ *]*(?:sent|date|to): ",
+    r"-{2,} *(?:(?:original|forwarded|reply)[a-z ]*message"
+    r"|(?:ursprüngliche|weitergeleitete) nachricht"
+    r"|message (?:d['\u2019]origine|original|transféré)|mensaje (?:original|reenviado)"
+    r"|messaggio (?:originale|inoltrato)|(?:oorspronkelijk|doorgestuurd) bericht"
+    r"|mensagem (?:original|encaminhada)) *-{2,}"
+    r"|^[ ]*(?:(?:begin forwarded message|anfang der weitergeleiteten nachricht"
+    r"|début du message (?:réexpédié|transféré)|inicio del mensaje reenviado"
+    rf"|inizio messaggio inoltrato|begin doorgestuurd bericht)|_{{10,}}) *(?:{_COLON})? *$"
+    rf"|^[ *]*(?:{'|'.join(_FROM)}){_COLON}\*? [^\n]*\n(?:[^\n]*\n){{0,2}}?"
+    r"[ *]*(?:sent|date|to|gesendet|datum|an|envoyé|à|enviado(?: el)?|fecha|para|inviato"
+    rf"|data|verzonden|aan|enviad[ao] em){_COLON}\*? ",
     re.IGNORECASE | re.MULTILINE,
 )
 
-_HEADER_WORDS = ("message", "from:", "_____")
+_HEADER_WORDS = (
+    *("message", "nachricht", "mensaje", "messaggio", "bericht", "mensagem", "_____"),
+    *(f"{word}{gap}:" for word in _FROM for gap in ("", " ", "\u00a0")),
+)
 _DELIMITER = re.compile(r"^(?:--|\u2014) *$", re.MULTILINE)
 _CLOSING = re.compile(
     r"^[ ]*(?:(?P<thanks>thanks|thank you|many thanks|thx|cheers)"
@@ -70,9 +91,12 @@ _CLOSING_INLINE = re.compile(
     r"\b(?:best|kind|kindest|warm|warmest) regards\b[^\n?]{0,80}\s*\Z", re.IGNORECASE
 )
 _DEVICE = re.compile(
-    r"^[ ]*(?:sent (?:from|via|with) (?:my |the )?|get outlook for )[^\n]{2,60}$",
+    r"^[ ]*(?:sent (?:from|via|with) (?:my |the )?|get outlook for "
+    r"|von meinem |envoyé de(?:puis)? mon |enviado desde mi |inviato da(?:l mio)? "
+    r"|verzonden vanaf mijn |enviado do meu )[^\n]{2,60}$",
     re.IGNORECASE | re.MULTILINE,
 )
+_DEVICE_WORDS = ("sent ", "outlook", "von meinem", "envoyé", "enviado", "inviato", "verzonden")
 _FOOTER = re.compile(
     r"^[ *]*(?:confidentiality (?:notice|note)|disclaimer|legal (?:notice|disclaimer)"
     r"|privacy notice)\b[ *]*(?:[:.-]|\n)"
@@ -324,7 +348,7 @@ def _without_replies(text: str) -> str:
     lower = text.lower()
     if any(word in lower for word in _HEADER_WORDS) and (match := _HEADER.search(text)):
         text = _blank_from(text, match.start())
-    if "wrote:" in lower and (match := _REPLY.search(text)):
+    if any(word in lower for word in _REPLY_WORDS) and (match := _REPLY.search(text)):
         below = text[match.end() :].lstrip()
         text = _blank_from(text, match.start(), match.end() if below.startswith(">") else None)
     return _QUOTED_LINE.sub(_spaces, text) if ">" in text else text
@@ -336,7 +360,7 @@ def _without_signature(text: str) -> str:
         text = _blank_from(text, match.start())
     if "unsubscribe" in lower:
         text = _UNSUBSCRIBE.sub(_spaces, text)
-    if "sent " in lower or "get outlook" in lower:
+    if any(word in lower for word in _DEVICE_WORDS):
         text = _DEVICE.sub(_spaces, text)
     if match := _DELIMITER.search(text):
         text = _blank_from(text, match.start())
