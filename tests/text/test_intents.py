@@ -34,6 +34,7 @@ def find(message: str) -> tuple[IntentFinding, ...]:
         ("escalation", "Let me speak to your manager."),
         ("escalation", "Please escalate this to somebody senior."),
         ("renewal_question", "When is our contract up for renewal, and at what price?"),
+        ("expansion_interest", "We don't need more storage, but we need more seats."),
         ("expansion_interest", "We'd like to add ten more seats. Can you send a quote?"),
     ],
 )
@@ -53,6 +54,9 @@ def test_an_intent_is_told_and_no_other(intent: str, message: str) -> None:
         "Is there a report of the renewals of our clients?",
         "Thanks, the refund arrived.",
         "The export is slow today.",
+        "We do not need more seats.",
+        "No need for additional licences.",
+        "Our legal team needs the DPA signed before Friday.",
         "",
     ],
 )

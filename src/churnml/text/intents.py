@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from churnml.errors import BundleError
 from churnml.text.cancellation import Cancellation, Stance, find_cancellation
+from churnml.text.clauses import rule
 from churnml.text.grams import Letters
 from churnml.text.phrases import PhraseModel
 from churnml.text.prose import Prose, Span
@@ -71,6 +72,13 @@ LEAST: Mapping[str, float] = MappingProxyType(
         Intent.EXPANSION_INTEREST: -0.75,
     }
 )
+# More that is declined is no interest in more, however alike the words; behind a "but" it may be.
+_DECLINED = rule(
+    r"\b(?:no need (?:for|of|to (?:add|buy|order))"
+    r"|(?:do not|don't|will not|won't|would not|wouldn't) (?:need|want|require)"
+    r"(?: to (?:add|buy|order))?)"
+    r" (?:any )?(?:more|additional|extra|further|new)\b(?!.*\bbut\b)"
+)
 _LEAST = np.array([LEAST.get(name, np.inf) for name in NAMES])
 
 
@@ -114,6 +122,7 @@ class Intents:
                 IntentFinding(intent, prose[place].span(*span))
                 for intent in chosen(log_odds[place])
                 for span in [self._shown_by(texts[place], intent, ruled[place])]
+                if intent is not Intent.EXPANSION_INTEREST or not _declined(prose[place], span)
             )
         return found
 
@@ -123,6 +132,15 @@ class Intents:
         if ruled is not None and _STANCES.get(ruled.stance) is intent:
             return ruled.start, ruled.end
         return self.model.shown_by(text, intent.value)
+
+
+def _declined(prose: Prose, span: tuple[int, int]) -> bool:
+    """Whether the sentence that shows an interest in more declines it."""
+    return any(
+        _DECLINED.search(prose.plain[start:end]) is not None
+        for start, end in prose.sentences
+        if start <= span[0] < end
+    )
 
 
 def load_intents(path: Path) -> PhraseModel:
