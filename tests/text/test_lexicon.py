@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
 from churnml.errors import ConfigError
-from churnml.text.lexicon import FEELINGS, MANNERS, parse_lexicon, read_lexicon, shipped_lexicon
+from churnml.text.lexicon import (
+    FEELINGS,
+    MANNERS,
+    NO_FEELING,
+    parse_lexicon,
+    read_lexicon,
+    shipped_lexicon,
+)
+from churnml.text.signs import NAMES, table
 
 SMALL = """
 [words]
@@ -48,6 +57,16 @@ def test_longer_phrases_come_first() -> None:
     assert [rest for rest, _ in lexicon.phrases["not"]] == [("ok", "at", "all"), ("ok",)]
 
 
+def test_a_phrase_may_say_nothing_of_feeling() -> None:
+    lexicon = parse_lexicon(SMALL, "small.toml")
+    silent = parse_lexicon(
+        SMALL.replace("[phrases]", '[phrases]\nnothing = ["bad debt"]'), "small.toml"
+    )
+    place = NAMES.index("said_anger")
+    assert table(["bad debt is bad"], lexicon)[0, place] == pytest.approx(math.log1p(2))
+    assert table(["bad debt is bad"], silent)[0, place] == pytest.approx(math.log1p(1))
+
+
 def test_an_unknown_group_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text('[words]\nrage = "grr"\n[phrases]\n[emoji]\n')
@@ -65,6 +84,6 @@ def test_every_group_of_the_shipped_words_is_filled() -> None:
     felt = set(lexicon.feelings.values()) | {
         feeling for group in lexicon.phrases.values() for _, feeling in group
     }
-    assert felt == set(range(len(FEELINGS)))
+    assert felt == {NO_FEELING, *range(len(FEELINGS))}
     held = {kind for kinds in lexicon.manners.values() for kind in kinds}
     assert held == set(range(len(MANNERS)))

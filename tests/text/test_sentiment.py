@@ -53,6 +53,37 @@ def test_the_shipped_model_hears_what_people_mean(
     assert level(shipped, text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Our legal team needs the DPA signed before Friday.", "neutral"),
+        ("Two mailboxes are under legal hold, please exclude them from the purge.", "neutral"),
+        ("Is there a kill switch for the outbound webhooks?", "neutral"),
+        ("Please add this vendor to the risk register.", "neutral"),
+        ("Does the complaint module support attachments?", "neutral"),
+        ("The crash course was helpful.", "positive"),
+        ("We can't recommend you enough.", "positive"),
+        ("We couldn't be happier.", "positive"),
+        ("Can't fault the support.", "positive"),
+        ("Can't complain, it just works.", "positive"),
+        ("Nothing but praise from the floor.", "positive"),
+        ("No complaints here.", "positive"),
+        ("Your crash ruined our course, and our lawyers will be in touch.", "hostile"),
+        ("Our legal team is preparing a claim against you.", "hostile"),
+        ("Nothing but trouble since the migration.", "negative"),
+        ("We can't recommend you to anybody.", "negative"),
+        ("I couldn't be more disappointed.", "negative"),
+        ("You missed the deadline again.", "negative"),
+        ("The app crashed during the course and nobody helped.", "negative"),
+        ("Complaints every single day since the update.", "negative"),
+    ],
+)
+def test_words_that_sound_like_feeling_are_heard_as_they_are_meant(
+    shipped: SentimentModel, text: str, expected: str
+) -> None:
+    assert level(shipped, text) == expected
+
+
 def test_not_bad_is_not_bad(shipped: SentimentModel) -> None:
     assert level(shipped, "not bad at all") == "positive"
     assert level(shipped, "no problems so far") == "positive"

@@ -313,7 +313,7 @@ def adapted(
         bits=BITS,
         penalty=PENALTY,
         sign_weight=SIGN_WEIGHT,
-        weights=[1.0] * len(shipped) + [weight] * len(texts),
+        weights=[item.weight for item in shipped] + [weight] * len(texts),
         about={
             "learned_from": "sentences written for churnml, and corrections",
             **learned(learned_until),

@@ -36,6 +36,7 @@ MANNERS = (
 )
 MARKS = ("!", "?", ".")
 NOTHING = ""
+SILENT, NO_FEELING = "nothing", -1  # phrases that say nothing of feeling, whatever their words
 
 
 class LexiconFile(FrozenModel):
@@ -46,7 +47,7 @@ class LexiconFile(FrozenModel):
     words : dict of str to str
         Words by feeling or manner, parted by blanks; a trailing ``*`` stands for any ending.
     phrases : dict of str to tuple of str
-        Phrases by feeling.
+        Phrases by feeling, or `SILENT`.
     emoji : dict of str to str
         Emoji and emoticons by feeling, parted by blanks.
     """
@@ -58,9 +59,10 @@ class LexiconFile(FrozenModel):
     @field_validator("words", "phrases", "emoji")
     @classmethod
     def _groups_are_known(cls, groups: dict[str, object]) -> dict[str, object]:
-        unknown = [name for name in groups if name not in FEELINGS + MANNERS]
+        known = (*FEELINGS, *MANNERS, SILENT)
+        unknown = [name for name in groups if name not in known]
         if unknown:
-            raise ValueError(f"no group {unknown[0]!r}; there are {', '.join(FEELINGS + MANNERS)}")
+            raise ValueError(f"no group {unknown[0]!r}; there are {', '.join(known)}")
         return groups
 
 
@@ -71,7 +73,7 @@ class Meanings:
     Parameters
     ----------
     feeling : ndarray of int (n,)
-        Position in `FEELINGS`; -1 for none.
+        Position in `FEELINGS`; `NO_FEELING` for none.
     manner : ndarray of bool (n, n_manners)
         Which of `MANNERS` each has.
     begins : ndarray of bool (n,)
@@ -125,7 +127,7 @@ class Lexicon:
         held = [()] * silent + [self.manners.get(word, ()) for word in self._known] + [()] * ending
         begins = [False] * silent + [word in self.phrases for word in self._known]
         return Meanings(
-            feeling=np.array([-1 if feeling is None else feeling for feeling in felt]),
+            feeling=np.array([NO_FEELING if feeling is None else feeling for feeling in felt]),
             manner=np.array([[kind in kinds for kind in range(len(MANNERS))] for kinds in held]),
             begins=np.array(begins + [False] * ending),
         )
@@ -222,9 +224,10 @@ def _by_first(
 ) -> dict[str, tuple[tuple[tuple[str, ...], int], ...]]:
     found: dict[str, list[tuple[tuple[str, ...], int]]] = {}
     for name, group in phrases.items():
+        feeling = NO_FEELING if name == SILENT else FEELINGS.index(name)
         for phrase in group:
             first, *rest = tokenize(phrase)
-            found.setdefault(first, []).append((tuple(rest), FEELINGS.index(name)))
+            found.setdefault(first, []).append((tuple(rest), feeling))
     return {
         first: tuple(sorted(group, key=lambda item: -len(item[0])))
         for first, group in found.items()

@@ -1,4 +1,4 @@
-"""Messages that teach what customers want: written for it, one by one, with what each says."""
+"""Messages that teach what customers say: written for it, one by one, with what each says."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ class Message:
         Whom it names beside us.
     level : str or None
         How far it has gone with them, of `CompetitorLevel`.
+    tone : str or None
+        How it sounds, of `SENTIMENTS`; None where nobody said, and it teaches no tone.
     """
 
     text: str
     intents: frozenset[str]
     competitor: str | None
     level: str | None
+    tone: str | None
 
 
 def read_messages() -> tuple[Message, ...]:
@@ -38,11 +41,12 @@ def read_messages() -> tuple[Message, ...]:
 
 
 def _message(row: dict[str, object]) -> Message:
-    rival, intents = row.get("competitor"), row.get("intents", ())
+    rival, intents, tone = row.get("competitor"), row.get("intents", ()), row.get("tone")
     named = rival if isinstance(rival, dict) else {}
     return Message(
         text=str(row["text"]),
         intents=frozenset(intents) if isinstance(intents, list) else frozenset(),
         competitor=named.get("name"),
         level=named.get("level"),
+        tone=None if tone is None else str(tone),
     )

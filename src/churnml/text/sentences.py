@@ -60,11 +60,14 @@ class Sentence:
         Of `SENTIMENTS`.
     matters : tuple of str
         What it rests on, slots unfilled.
+    weight : float
+        What it counts.
     """
 
     text: str
     tone: str
     matters: tuple[str, ...]
+    weight: float = 1.0
 
 
 def read_corpus() -> Corpus:
