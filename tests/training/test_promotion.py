@@ -227,7 +227,7 @@ def test_a_lost_bundle_is_brought_from_its_run(there: Project, register: Registe
     with pytest.raises(BundleError):
         champion_bundle(there, NAME)
     shutil.rmtree(folder)
-    with pytest.raises(BundleError, match=r"the champion .* is gone\. `churnml models rollback"):
+    with pytest.raises(BundleError, match=r"the champion .* is gone\. .*`churnml models rollback"):
         choose(there, NAME)
 
 
@@ -240,6 +240,21 @@ def test_a_champion_that_was_lost_is_brought_back_to_be_compared(
     register(0.8, 3.0)
     assert "AUC" in {g.name: g.said for g in judged(there, NAME, progress=silent).gates}["better"]
     assert champion_bundle(there, NAME) is not None
+
+
+def test_the_only_champion_that_was_lost_is_brought_back(
+    there: Project, register: Register
+) -> None:
+    """There is none before it to go back to, and data may have changed since."""
+    only = register(0.7, 2.0)
+    promote(there, NAME, progress=silent)
+    shutil.rmtree(there.bundles / NAME / only[:12])
+    with pytest.raises(BundleError, match=rf"promote {NAME} --model {only[:12]}` brings it back"):
+        choose(there, NAME)
+    with pytest.raises(BundleError, match=r"already, and its bundle is where scorers look\."):
+        promote(there, NAME, only[:12], progress=silent)
+    assert choose(there, NAME).bundle.id == only
+    assert len(read_changes(there.bundles / NAME)) == 1
 
 
 def test_a_champion_that_is_lost_for_good_gives_way_to_force(

@@ -243,7 +243,11 @@ def promote(
         verdict = judged(project, name, wanted, rule=rule, progress=progress)
         bundle = verdict.challenger.bundle
         if bundle == verdict.champion:
-            raise BundleError(f"model {bundle[:ID_DIGITS]} is the champion of {name!r} already.")
+            _shelve(project, name, verdict.challenger)
+            raise BundleError(
+                f"model {bundle[:ID_DIGITS]} is the champion of {name!r} already, and its bundle "
+                "is where scorers look."
+            )
         if verdict.failed and force is None:
             return Promotion(None, verdict)
         _shelve(project, name, verdict.challenger)

@@ -98,8 +98,11 @@ def champion_bundle(project: Project, name: str) -> Bundle | None:
     now = standing(read_changes(home))
     if now is None:
         return None
-    remedy = f"`churnml models rollback {name}` puts the one before in charge."
     folder = home / now[:ID_DIGITS]
+    remedy = (
+        f"`churnml models promote {name} --model {folder.name}` brings it back from its run, "
+        f"`churnml models rollback {name}` puts the one before in charge."
+    )
     if not folder.is_dir():
         raise BundleError(f"{folder}: the champion of {name!r} is gone. {remedy}")
     return load(folder, remedy)
