@@ -10,6 +10,7 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,9 @@ import churnml
 from churnml.errors import TrainingError
 from churnml.training.encoding import FeatureKind
 from churnml.training.tracking import Entry, Model, artifact, log, open_store, set_alias, versions
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 ENTRY = Entry(
     name="first",
@@ -42,6 +46,22 @@ def database(empty_store: Path, tmp_path: Path) -> Path:
     path.parent.mkdir()
     shutil.copyfile(empty_store, path)
     return path
+
+
+def test_a_store_is_there_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training may be killed while MLflow lays out the tables of the first run."""
+
+    def killed(engine: Engine) -> None:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("CREATE TABLE span_metrics (x INTEGER)")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mlflow.store.db.utils._initialize_tables", killed)
+    with pytest.raises(KeyboardInterrupt):
+        open_store(tmp_path / "var" / "mlflow.db")
+    assert list((tmp_path / "var").iterdir()) == []
 
 
 def test_a_run_is_recorded_whole(database: Path, tmp_path: Path) -> None:

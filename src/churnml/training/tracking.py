@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import churnml
 from churnml.errors import TrainingError, cause
+from churnml.history.store import workplace
 from churnml.training.encoding import FeatureKind
 
 if TYPE_CHECKING:
@@ -273,12 +274,16 @@ def open_store(database: Path) -> MlflowClient:
         Bound to that file, whatever the environment names as MLflow's store.
     """
     _quieten()
-    database.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         # MLflow 3.17 maps a relation in a way that SQLAlchemy 2.1 deprecates.
         warnings.filterwarnings("ignore", message="The ``noload`` loader strategy")
         from mlflow.tracking import MlflowClient
 
+        if not database.exists():
+            # Elsewhere first: a store that a dying process left half made could never be opened.
+            with workplace(database) as work:
+                MlflowClient(tracking_uri=_url(work / database.name))
+                (work / database.name).replace(database)
         return MlflowClient(tracking_uri=_url(database))
 
 
