@@ -204,6 +204,23 @@ def test_silence_counts_from_the_last_sign_of_life(signs: Indicators) -> None:
     assert len(see(history(messages=[*silent, sent(0, 70)]), signs, ago(40))) == 1
 
 
+def test_what_asks_for_no_answer_is_not_missed(signs: Indicators) -> None:
+    def sent(number: int, template: str | None) -> Row:
+        row = {"message_id": f"m{number}", "sent_at": ago(10 + number), "direction": "outbound"}
+        return row | {"replied_at": None, "template": template}
+
+    letters = [sent(number, "newsletter") for number in range(5)]
+    assert see(history(messages=letters), signs, NOW) == ()
+    asked = [sent(5, "check_in"), sent(6, None), sent(7, "survey")]
+    (seen,) = see(history(messages=letters + asked), signs, NOW)
+    assert [item.source for item in seen.evidence] == ["messages/m5", "messages/m6", "messages/m7"]
+    every = signs.model_copy(
+        update={"unresponsive": signs.unresponsive.model_copy(update={"no_answer_wanted": ()})}
+    )
+    (seen,) = see(history(messages=letters), every, NOW)
+    assert seen.said == "left 5 messages in a row without an answer"
+
+
 def test_only_current_accounts_are_seen(signs: Indicators) -> None:
     def term(account: str, **more: Any) -> Row:
         row = {"subscription_id": account, "account_id": account, "started_at": ago(100)}

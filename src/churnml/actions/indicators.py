@@ -20,6 +20,7 @@ from churnml.actions.look import Look
 from churnml.actions.tiers import RiskTier
 from churnml.config import FrozenModel, read_model
 from churnml.history.asof import History
+from churnml.history.dialect import literal
 from churnml.history.tables import ACCOUNT_ID
 from churnml.text.evidence import read_evidence
 
@@ -92,11 +93,14 @@ class Unresponsive(FrozenModel):
         Messages in a row without an answer, or a word of their own since.
     patience_days : float
         How old a message must be to count.
+    no_answer_wanted : tuple of str
+        Templates of messages that ask for no answer, so that none is missed.
     """
 
     level: RiskTier
     at_least: int = Field(ge=1)
     patience_days: float = Field(ge=0)
+    no_answer_wanted: tuple[str, ...] = ()
 
 
 class Indicators(FrozenModel):
@@ -320,6 +324,7 @@ def _of_answers(look: Look, indicator: Indicator, sign: Unresponsive) -> Iterato
         return
     messages = look.view("messages")
     words = "template" if look.has("messages", "template") else "NULL"
+    unasked = ", ".join(map(literal, sign.no_answer_wanted)) or "NULL"
     rows = look.rows(
         "WITH heard AS ("
         f"SELECT {ACCOUNT_ID}, max(CASE WHEN direction = 'inbound' THEN sent_at "
@@ -327,6 +332,7 @@ def _of_answers(look: Look, indicator: Indicator, sign: Unresponsive) -> Iterato
         f"SELECT sent.{ACCOUNT_ID}, sent_at AS moment, 'messages/' || message_id AS source, "
         f"coalesce({words}, '') AS words FROM {messages} AS sent JOIN heard USING ({ACCOUNT_ID}) "
         f"WHERE direction = 'outbound' AND sent_at < {look.since(sign.patience_days)} "
+        f"AND ({words} IN ({unasked})) IS NOT TRUE "
         f"AND (latest IS NULL OR sent_at > latest) ORDER BY 1, moment DESC, source"
     )
     for account, evidence in _by_account(rows):
