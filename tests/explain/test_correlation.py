@@ -66,6 +66,29 @@ def test_a_group_is_told_under_its_heaviest() -> None:
     assert told == {"a": "c", "b": "c", "c": "c", "d": "d"}
 
 
+def test_missing_together_is_not_saying_the_same() -> None:
+    """Three of four never answered a survey: of those who did, score and day are unrelated."""
+    rng = np.random.default_rng(0)
+    known = np.where(np.arange(400)[:, None] < 300, NAN, rng.normal(size=(400, 2)))
+    score, day = known.T
+    plan = np.where(np.isnan(score), NAN, rng.integers(0, 3, 400))
+    matrix = np.column_stack([score, -(score**3), day, plan])
+    categories = [False, False, False, True]
+    assert correlations(matrix, categories)[0, 2:].min() > 0.9
+    features = ["score", "grade", "day", "plan"]
+    told = told_together(features, features, matrix, categories, np.array([4.0, 3.0, 2.0, 1.0]))
+    assert told == {"score": "score", "grade": "score", "day": "day", "plan": "plan"}
+
+
+def test_flags_that_are_known_for_the_same_rows_say_no_more_than_that() -> None:
+    answered = np.repeat([NAN, 1.0], 50)
+    day = np.where(np.isnan(answered), NAN, np.arange(100.0))
+    matrix = np.column_stack([answered, 2 * answered, day])
+    features = ["answered", "asked", "day"]
+    told = told_together(features, features, matrix, [False] * 3, np.array([2.0, 1.0, 3.0]))
+    assert told == {"answered": "answered", "asked": "answered", "day": "day"}
+
+
 def test_two_features_of_one_family_stay_in_it() -> None:
     one = np.arange(50.0)
     told = told_together(

@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 Floats = npt.NDArray[np.float64]
 
 LEAST = 0.9  # of each two in a group
+_KNOWN = 2_000  # rows where two are known that tell, at even steps: pairs have many sets of them
 
 
 def told_together(
@@ -28,8 +29,9 @@ def told_together(
 ) -> dict[str, str]:
     """Tell under which family each feature is told: its own, or that of one that says the same.
 
-    In a group any two features correlate by at least 0.9 in size. A group whose features are of
-    several families goes to the family of its heaviest one.
+    In a group any two features correlate by at least 0.9 in size, both over all rows and over those
+    where both are known: what is missing together need not say the same where it is there. A group
+    whose features are of several families goes to the family of its heaviest one.
 
     Parameters
     ----------
@@ -47,7 +49,8 @@ def told_together(
     dict of str to str
         The family of every feature.
     """
-    group = _groups(correlations(matrix, categories))
+    found = correlations(matrix, categories)
+    group = _groups(np.minimum(found, _where_known(matrix, categories, found)))
     order = np.argsort(-weight, kind="stable").tolist()
     leading = {int(group[place]): families[place] for place in reversed(order)}
     return {name: leading[int(number)] for name, number in zip(features, group, strict=True)}
@@ -82,6 +85,30 @@ def correlations(matrix: Floats, categories: Sequence[bool]) -> Floats:
             found[place, other] = _cramer(code, its)
     np.fill_diagonal(found, 1.0)
     return np.asarray(np.clip(found, 0.0, 1.0))
+
+
+def _where_known(matrix: Floats, categories: Sequence[bool], found: Floats) -> Floats:
+    """Give `correlations` over the rows where both are known, of those that are near over all.
+
+    Of features that never vary there, being known is all that either says; `found` holds for them.
+    """
+    # Many features are known for the same rows, and are ranked there at once.
+    known, of = np.unique(~np.isnan(matrix), axis=1, return_inverse=True)
+    near = of[np.argwhere(np.triu(found >= LEAST, 1))]
+    told = found.copy()
+    for one, other in sorted({(min(pair), max(pair)) for pair in near.tolist()}):
+        both = np.flatnonzero(known[:, one] & known[:, other])
+        if both.size == len(matrix):
+            continue
+        places = np.flatnonzero((of == one) | (of == other))
+        rows = matrix[np.ix_(both[:: -(-both.size // _KNOWN) or 1], places)]
+        varies = np.any(rows != rows[:1], axis=0)
+        mine, theirs = of[places] == one, of[places] == other
+        asked = np.outer(mine, theirs) | np.outer(theirs, mine)
+        asked &= varies | varies[:, None]
+        within = correlations(rows, [categories[place] for place in places.tolist()])
+        told[np.ix_(places, places)] = np.where(asked, within, told[np.ix_(places, places)])
+    return told
 
 
 def _ratios(code: npt.NDArray[np.intp], ranks: Floats) -> Floats:
