@@ -207,12 +207,14 @@ def test_what_changed_is_told_with_all_its_parts() -> None:
     found = Page(page(replace(explanation(), earlier=earlier, change=change), ORIGIN))
     assert "What changed since 2026-01-01 00:00 UTC" in found.said("h2")
     assert "It was 10% (80% within 25%–75%), high. The log-odds moved by +2.00." in found.said("p")
-    assert [caption for caption, _ in found.tables[2:]] == ["Raised the risk", "Moved it besides"]
-    assert found.tables[2][1][1][:3] == ["Use", "active on 3 (was 9) of 28 days", "+1.50"]
-    assert [row[0:3:2] for row in found.tables[3][1][1:]] == [
-        ["model", "+0.75"],
-        ["calibration", "−0.25"],
+    assert [caption for caption, _ in found.tables[2:]] == ["Raised the risk", "Lowered the risk"]
+    raised, lowered = (rows[1:] for _, rows in found.tables[2:])
+    assert raised[0][:3] == ["Use", "active on 3 (was 9) of 28 days", "+1.50"]
+    assert [row[0:3:2] for row in raised[1:]] == [
+        ["Another model", "+0.75"],
+        ["1 smaller one", "+0.00"],
     ]
+    assert [row[0:3:2] for row in lowered] == [["Another calibration", "−0.25"]]
     # It learned what came after the earlier time.
     assert any("after 2026-01-01 00:00 UTC" in words for words in found.said("p"))
 
@@ -231,7 +233,7 @@ def test_what_sets_it_apart_from_peers_is_told() -> None:
     assert any("They share tier business, tenure up to three years" in p for p in told.said("p"))
     rows = dict(told.tables)["Raises the risk beside them"]
     assert rows[1][:3] == ["Use", "active on 3 (peers 19) of 28 days", "+2.00"]
-    assert dict(told.tables)["Besides"][1][2] == "+0.25"
+    assert rows[2][0:3:2] == ["Thin history", "+0.25"]
 
 
 def test_hindsight_of_the_earlier_model_is_its_own() -> None:

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from churnml.serving.scores import Scored
     from churnml.training.bundle import Bundle
 
-LEAST_TOLD = 0.005  # log-odds; less would be shown as 0.00
-
 
 def explain(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account.")],
@@ -210,7 +208,7 @@ def _reference(project: Project, recipe: str, bundle: Bundle) -> Reference:
 
 
 def _show(found: Explanation) -> None:
-    from churnml.explain.reasons import logistic, probability_shares
+    from churnml.explain.reasons import logistic
 
     out = console.stdout()
     item = found.score
@@ -219,10 +217,9 @@ def _show(found: Explanation) -> None:
     out.print(f"{item.account_id}: {_scored(item)}{arr}", markup=False, soft_wrap=True)
     if item.thin is not None:
         out.print(f"drawn to the rate of its segment: {item.thin}", markup=False, soft_wrap=True)
-    shares = probability_shares([reason.contribution for reason in item.reasons], item.base)
     nothing = logistic(item.base)
     out.print(f"{nothing:.1%} if nothing were known of it; of what is known", soft_wrap=True)
-    out.print(_reasons(item.reasons, shares))
+    out.print(_reasons(item.reasons, item.base))
     if found.earlier is not None and found.change is not None:
         _show_change(found.earlier, found.change)
     if found.beside is not None:
@@ -232,26 +229,13 @@ def _show(found: Explanation) -> None:
 
 
 def _show_change(earlier: Scored, change: Change) -> None:
-    from churnml.explain.reasons import probability_shares
-
     out = console.stdout()
     out.print(f"\nIt was {_scored(earlier)}; since then", markup=False, soft_wrap=True)
-    rest = {
-        "Thin history: it says enough now, and did not, or the other way round": change.thinness,
-        "Another model: its trees say something else of the same values": change.model,
-        "Another calibration: it makes something else of what trees say": change.calibration,
-    }
-    parts = [*(reason.contribution for reason in change.behaviour), *rest.values()]
-    shares = probability_shares(parts, change.earlier)
-    table = _reasons(change.behaviour, shares)
-    for (sentence, part), share in zip(rest.items(), shares[len(change.behaviour) :], strict=True):
-        if abs(part) >= LEAST_TOLD:
-            table.add_row(f"{part:+.2f}", f"{share * 100:+.1f}", sentence, "")
-    out.print(table)
+    out.print(_reasons(change.told, change.earlier))
 
 
 def _show_beside(beside: Beside) -> None:
-    from churnml.explain.reasons import logistic, probability_shares
+    from churnml.explain.reasons import logistic
 
     out = console.stdout()
     out.print(
@@ -259,26 +243,23 @@ def _show_beside(beside: Beside) -> None:
         markup=False,
         soft_wrap=True,
     )
-    parts = [*(reason.contribution for reason in beside.reasons), beside.thinness]
-    shares = probability_shares(parts, beside.base)
-    table = _reasons(beside.reasons, shares)
-    if abs(beside.thinness) >= LEAST_TOLD:
-        sentence = "Thin history: its own or that of some peers says too little"
-        table.add_row(f"{beside.thinness:+.2f}", f"{shares[-1] * 100:+.1f}", sentence, "")
-    out.print(table)
+    out.print(_reasons(beside.told, beside.base))
 
 
-def _reasons(told: Sequence[Reason], shares: Sequence[float]) -> Table:
-    """Lay out reasons: those that raise the risk first, each kind the heaviest first."""
+def _reasons(told: Sequence[Reason], base: float) -> Table:
+    """Lay out reasons: those that raise the risk first, each kind in the order given."""
     from rich.table import Table
     from rich.text import Text
+
+    from churnml.explain.reasons import LEAST_TOLD, probability_shares
 
     table = Table(box=None, pad_edge=False)
     table.add_column("log-odds", justify="right")
     table.add_column("points", justify="right")
     table.add_column("because")
     table.add_column("actionable")
-    pairs = list(zip(told, shares, strict=False))
+    shares = probability_shares([reason.contribution for reason in told], base)
+    pairs = list(zip(told, shares, strict=True))
     for raises in (True, False):
         for reason, share in pairs:
             if (reason.contribution > 0) is raises and abs(reason.contribution) >= LEAST_TOLD:

@@ -195,6 +195,8 @@ def _within(item: Scored) -> str:
 
 def _because(item: Scored) -> str:
     """Tell the three heaviest reasons that raise the risk."""
+    from churnml.explain.reasons import LEAST_TOLD
+
     told = [reason for reason in item.raising[:3] if reason.contribution >= LEAST_TOLD]
     return "\n".join(f"+{reason.contribution:.2f} {reason.sentence}" for reason in told)
 

@@ -111,9 +111,38 @@ class Change:
     calibration: float
 
     @property
+    def told(self) -> tuple[Reason, ...]:
+        """All parts as reasons, what the account did before the others; they add up."""
+        return (
+            *self.behaviour,
+            _besides(
+                "thinness",
+                "Thin history",
+                self.thinness,
+                "it was too thin to go by and is no more, or the other way round",
+            ),
+            _besides(
+                "model",
+                "Another model",
+                self.model,
+                "its trees say something else of the same values",
+            ),
+            _besides(
+                "calibration",
+                "Another calibration",
+                self.calibration,
+                "something else is made of what the trees say",
+            ),
+        )
+
+    @property
     def difference(self) -> float:
         """What all parts add up to."""
         return self.later - self.earlier
+
+
+def _besides(family: str, title: str, contribution: float, sentence: str) -> Reason:
+    return Reason(family, title, contribution, "", sentence, actionable=False)
 
 
 def cross(trees: tuple[Margins, Margins], calibrations: tuple[Calibration, Calibration]) -> Crossed:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from churnml.features.catalogue import Catalogue, Feature
 
 UNKNOWN = "unknown"
+LEAST_TOLD = 0.005  # log-odds; less would be shown as 0.00
 Value = float | bool | str | dt.date | dt.datetime | None
 
 
@@ -35,7 +36,7 @@ class Reason:
         Its share of the calibrated log-odds; above zero it raises the risk. The contributions of
         all reasons and the base add up to the log-odds of the score.
     feature : str
-        The feature that weighs most in it, in the same direction.
+        The feature that weighs most in it, in the same direction; empty where it is of none.
     sentence : str
         What that feature says, in the account's own numbers.
     actionable : bool

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 from churnml.errors import ConfigError
 from churnml.explain.change import Change
 from churnml.explain.counterfactual import Counterfactual, Lowered
-from churnml.explain.reasons import Reason, logistic, probability_shares
+from churnml.explain.reasons import LEAST_TOLD, Reason, logistic, probability_shares
 from churnml.explain.waterfall import DARK, LIGHT, bars, signed, waterfall
 from churnml.history.store import workplace
 from churnml.labels import ColumnLabel
@@ -24,7 +24,6 @@ from churnml.serving.peers import Beside
 from churnml.serving.scores import Scored
 from churnml.training.bundle import Bundle
 
-LEAST_TOLD = 0.005  # log-odds; less would be shown as 0.00
 STYLE = "explanation_page.css"
 _DIGITS = 12  # of a fingerprint
 _COLUMNS = (
@@ -178,7 +177,6 @@ def _hindsight(origin: Origin, moment: dt.datetime | None) -> list[Element]:
 
 
 def _reasons(item: Scored) -> list[Element]:
-    shares = probability_shares([reason.contribution for reason in item.reasons], item.base)
     told = bars(item.reasons)
     light, dark = (_inline(waterfall(item.base, told, theme)) for theme in (LIGHT, DARK))
     alt = (
@@ -199,64 +197,37 @@ def _reasons(item: Scored) -> list[Element]:
         tag("h2", "Why"),
         tag("p", summary),
         tag("figure", picture, tabindex="0", **{"aria-label": "waterfall of the reasons"}),
-        *_tables(item.reasons, shares, "Raises the risk", "Lowers the risk"),
+        *_tables(item.reasons, item.base, "Raises the risk", "Lowers the risk"),
     ]
 
 
 def _changed(earlier: Scored, change: Change, origin: Origin | None) -> list[Element]:
-    causes = {
-        "thin history": (
-            "too thin to go by, now or then: drawn to its segment",
-            change.thinness,
-        ),
-        "model": ("other trees say something else of the same values", change.model),
-        "calibration": ("another is made of what the trees say", change.calibration),
-    }
-    parts = [reason.contribution for reason in change.behaviour]
-    rest = [moved for _, moved in causes.values()]
-    shares = probability_shares([*parts, *rest], change.earlier)
-    others = [
-        (name, why, signed(moved), _points(share))
-        for (name, (why, moved)), share in zip(causes.items(), shares[len(parts) :], strict=True)
-        if abs(moved) >= LEAST_TOLD
-    ]
     by = "" if origin is None else f" by {_model(origin)}"
     was = f"{earlier.probability:.0%} {_scored(earlier)}{by}"
-    told = [
+    return [
         tag("h2", f"What changed since {_when(earlier.cutoff)}"),
         tag("p", f"It was {was}. The log-odds moved by {signed(change.difference)}."),
-        *_tables(change.behaviour, shares, "Raised the risk", "Lowered the risk"),
+        *_tables(change.told, change.earlier, "Raised the risk", "Lowered the risk"),
     ]
-    if others:
-        told.append(table("Moved it besides", _COLUMNS[:-1], others))
-    return told
 
 
 def _beside(beside: Beside) -> list[Element]:
     """Tell what sets the account apart from its peers."""
-    parts = [reason.contribution for reason in beside.reasons]
-    shares = probability_shares([*parts, beside.thinness], beside.base)
-    told = [
+    summary = (
+        f"They share {beside.of}, and come to {logistic(beside.base):.1%} in the mean of their "
+        "log-odds. What sets the account apart from them:"
+    )
+    return [
         tag("h2", f"Beside {beside.peers:,} peers"),
-        tag(
-            "p",
-            f"They share {beside.of}, and come to {logistic(beside.base):.1%} in the mean of their "
-            "log-odds. What sets the account apart from them:",
-        ),
-        *_tables(beside.reasons, shares, "Raises the risk beside them", "Lowers it beside them"),
+        tag("p", summary),
+        *_tables(beside.told, beside.base, "Raises the risk beside them", "Lowers it beside them"),
     ]
-    if abs(beside.thinness) >= LEAST_TOLD:
-        why = "too little history, its own or that of some peers"
-        row = ("thin history", why, signed(beside.thinness), _points(shares[-1]))
-        told.append(table("Besides", _COLUMNS[:-1], [row]))
-    return told
 
 
-def _tables(
-    reasons: Sequence[Reason], shares: Sequence[float], raising: str, lowering: str
-) -> list[Element]:
+def _tables(reasons: Sequence[Reason], base: float, raising: str, lowering: str) -> list[Element]:
     """Lay out reasons, those that raise the risk apart from those that lower it."""
-    pairs = list(zip(reasons, shares[: len(reasons)], strict=True))
+    shares = probability_shares([reason.contribution for reason in reasons], base)
+    pairs = [pair for pair in zip(reasons, shares, strict=True) if pair[0].contribution]
     told = []
     for caption, raises in ((raising, True), (lowering, False)):
         ours = [pair for pair in pairs if (pair[0].contribution > 0) is raises]

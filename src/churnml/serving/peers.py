@@ -55,6 +55,13 @@ class Beside:
     reasons: tuple[Reason, ...]
 
     @property
+    def told(self) -> tuple[Reason, ...]:
+        """All parts as reasons; with `base` they add up."""
+        sentence = "its own, or that of some peers, is too thin to go by"
+        thin = Reason("thinness", "Thin history", self.thinness, "", sentence, actionable=False)
+        return (*self.reasons, thin)
+
+    @property
     def of(self) -> str:
         """What they share, in words."""
         told = [f"{name} {value.replace('_', ' ')}" for name, value in self.shared.items()]
