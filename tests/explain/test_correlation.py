@@ -42,6 +42,22 @@ def test_two_categories() -> None:
     assert found[0, 2] < 0.3
 
 
+def test_two_categories_by_hand() -> None:
+    one = np.array([0.0, 0, 0, 1, 1, 1, 1, 1])
+    two = np.array([0.0, 0, 1, 1, 1, 1, 1, 0])
+    # Cells 2 1 / 1 4; chi-square over the rows is corrected by 1/7, and so is each width of 2.
+    phi = 4 / 9 + 1 / 15 + 1 / 15 + 16 / 25 - 1
+    wanted = np.sqrt((phi - 1 / 7) / (1 - 1 / 7))
+    found = correlations(np.column_stack([one, two]), [True, True])
+    assert found[0, 1] == pytest.approx(wanted)
+
+
+def test_two_categories_of_very_many_values_need_no_table_of_all() -> None:
+    place = np.repeat(np.arange(10_000.0), 2)
+    found = correlations(np.column_stack([place, place[::-1]]), [True, True])
+    assert found[0, 1] == pytest.approx(1.0)
+
+
 def test_many_values_by_chance_are_like_nothing() -> None:
     rng = np.random.default_rng(0)
     many = rng.permutation(200.0 * np.arange(200.0) % 190)

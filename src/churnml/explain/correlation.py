@@ -126,13 +126,13 @@ def _ratios(code: npt.NDArray[np.intp], ranks: Floats) -> Floats:
 
 
 def _cramer(one: npt.NDArray[np.intp], two: npt.NDArray[np.intp]) -> float:
-    rows, shape = len(one), (one.max() + 1, two.max() + 1)
-    table = np.zeros(shape)
-    np.add.at(table, (one, two), 1)
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / rows
-    phi = float(np.sum((table - expected) ** 2 / expected)) / rows
+    """Give Cramér's V; by the pairs that are there, since a table of all may be too large."""
+    rows, shape = len(one), (int(one.max()) + 1, int(two.max()) + 1)
     if rows < 2:
         return 0.0
+    pairs, counts = np.unique(one * shape[1] + two, return_counts=True)
+    of_one, of_two = np.bincount(one)[pairs // shape[1]], np.bincount(two)[pairs % shape[1]]
+    phi = float(np.sum(counts**2 / (of_one * of_two))) - 1.0
     phi = max(0.0, phi - (shape[0] - 1) * (shape[1] - 1) / (rows - 1))
     left = [width - (width - 1) ** 2 / (rows - 1) for width in shape]
     return float(np.sqrt(phi / (min(left) - 1))) if min(left) > 1 else 0.0

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from churnml.features.table import TrainingTable
     from churnml.training.estimator import Model
 
-_ROWS = 20_000  # at most so many tell what correlates, and how heavy it is
+# So many values tell what correlates, and how heavy it is: all features of some thousand rows.
+_VALUES, _LEAST_ROWS = 4_000_000, 1_000
 
 
 def told_families(model: Model, table: TrainingTable) -> dict[str, str]:
@@ -27,7 +28,8 @@ def told_families(model: Model, table: TrainingTable) -> dict[str, str]:
         What it learned from; its rows are taken at even steps.
     """
     features = model.encoding.features
-    step = max(1, -(-table.frame.num_rows // _ROWS))
+    rows = max(_LEAST_ROWS, _VALUES // len(features))
+    step = max(1, -(-table.frame.num_rows // rows))
     frame = table.frame.take(pa.array(range(0, table.frame.num_rows, step)))
     contributions = model.score(frame, contributions=True).contributions
     return told_together(
