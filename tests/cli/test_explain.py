@@ -130,4 +130,6 @@ def test_another_model_of_the_same_time(
     assert status == 0, err
     told = json.loads(out)
     assert told["earlier_bundle"] == bundle
+    out = run("explain", name, "-C", str(company.root), "--model", bundle[:8])[1]
+    assert out.splitlines()[-1] == f"by the model {bundle[:12]}"
     assert told["earlier"]["probability"] == pytest.approx(told["score"]["probability"], abs=1e-9)

@@ -116,7 +116,8 @@ def explain(
         return
     _show(found)
     by = "" if old is None else f", before by {old.bundle.id[:12]}"
-    typer.echo(f"by the {chosen.role} {chosen.bundle.id[:12]}{by}")
+    role = chosen.role if chosen.role in {"champion", "latest"} else "model"
+    typer.echo(f"by the {role} {chosen.bundle.id[:12]}{by}")
     if html is not None:
         typer.echo(f"page: {html}")
 
