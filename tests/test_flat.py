@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 from pathlib import Path
 
@@ -190,3 +191,21 @@ def test_values_are_told_apart_in_order(tmp_path: Path) -> None:
     path = write(tmp_path / "churn.csv", "x\n2\n1\n2\nNA\n")
 
     assert flat.values(flat.read(path), "x", path) == (1, 2)
+
+
+def test_clocks_of_one_zone_and_their_summer_time_are_taken_as_they_show() -> None:
+    held = pa.chunked_array([["2024-01-01 00:00:00+01:00", None, "2024-07-01T00:00:00+02"]])
+    read = flat.times(held).to_pylist()
+    assert read == [dt.datetime(2024, 1, 1), None, dt.datetime(2024, 7, 1)]
+
+
+def test_clocks_of_several_zones_are_read_in_utc_so_that_none_passes_for_earlier() -> None:
+    held = pa.chunked_array(
+        [["2024-02-01 00:00:00-12:00", None, "2024-02-01T00:00:00.5+05:30", "2024-02-01 00:00Z"]]
+    )
+    assert flat.times(held).to_pylist() == [
+        dt.datetime(2024, 2, 1, 12),
+        None,
+        dt.datetime(2024, 1, 31, 18, 30, 0, 500_000),
+        dt.datetime(2024, 2, 1),
+    ]

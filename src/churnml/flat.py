@@ -19,6 +19,8 @@ QUOTE = '"'
 _ZONE = r"(Z|UTC|[+-]\d\d(:?\d\d)?)"
 _TIME = rf"\d{{4}}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?( ?{_ZONE})?)?"
 _ZONED = rf"(\d:\d\d(:\d\d(\.\d+)?)?) ?{_ZONE}$"
+_NAMED = r"\d:\d\d(?::\d\d(?:\.\d+)?)? ?(?P<zone>Z|UTC|[+-]\d\d(?::?\d\d)?)$"
+_SUMMER = 60  # minutes by which clocks of one zone differ
 _FINER = r"(\.\d{6})\d+"
 _SAVE = "Save the file as UTF-8; a spreadsheet calls it CSV UTF-8."
 _SHOWN = 60  # characters of a value in a message
@@ -110,10 +112,12 @@ def mixes_zones(column: pa.ChunkedArray) -> bool:
 
 
 def times(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Read a column as the times that a clock showed in the zone that each names, else in UTC.
+    """Read a column as the times that a clock showed in the zone that its values name, else in UTC.
 
-    So a row of midnight of the first of a month is one of that month, wherever it was written. What
-    is finer than a microsecond is cut off.
+    So a row of midnight of the first of a month is one of that month, wherever it was written.
+    Where offsets lie more than an hour apart, which no summer time explains, all are read in UTC:
+    clocks of several zones tell no order, and a later row could pass for an earlier one. What is
+    finer than a microsecond is cut off.
 
     Parameters
     ----------
@@ -131,7 +135,13 @@ def times(column: pa.ChunkedArray) -> pa.ChunkedArray:
     held = column.type
     if pa.types.is_string(held):
         column = pc.replace_substring_regex(column, pattern=_FINER, replacement=r"\1")
+        zones = pc.struct_field(pc.extract_regex(column, pattern=_NAMED), "zone")
         column = pc.replace_substring_regex(column, pattern=_ZONED, replacement=r"\1")
+        offsets = {zone: _minutes(zone) for zone in zones.unique().to_pylist() if zone is not None}
+        if offsets and max(offsets.values()) - min(offsets.values()) > _SUMMER:
+            minutes = pa.array([offsets.get(zone, 0) for zone in zones.to_pylist()], pa.int64())
+            ahead = pc.multiply(minutes, 60_000_000).cast(pa.duration("us"))
+            return pc.subtract(column.cast(pa.timestamp("us")), ahead)
     elif pa.types.is_timestamp(held) and held.tz is not None:
         column = pc.local_timestamp(column)
     finer = pa.types.is_timestamp(held) and held.unit == "ns"  # pandas and CSV write such
@@ -200,6 +210,14 @@ def share(table: pa.Table, name: str, value: Any) -> float:
     """Tell which share of the rows that have a value in a column have this one."""
     told = table.column(name).drop_null().to_pylist()
     return float(told.count(value) / len(told))
+
+
+def _minutes(zone: str) -> int:
+    """Tell how far a zone's clocks are ahead of UTC."""
+    if zone in {"Z", "UTC"}:
+        return 0
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    return int(f"{zone[0]}1") * (60 * int(digits[:2]) + int(digits[2:]))
 
 
 def _has_zone(table: pa.Table, name: str) -> bool:
