@@ -11,7 +11,7 @@ import pytest
 # Each imports from its own level or from those before it, never back.
 LEVELS = (
     {"errors"},
-    {"config", "flat", "locks", "transcoding"},
+    {"config", "flat", "locks", "transcoding", "urls"},
     {"history", "text"},
     {"features", "labels", "simulate"},
     {"actions", "backtest", "explain", "splits"},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 from churnml.errors import ConfigError, SourceError, nearest
 from churnml.history.csv_files import ROW, SOURCE
 from churnml.history.sources import TableSource
+from churnml.urls import holds_secret, label, parse_url, without_secrets
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _BATCH = 20_000
 _TOLD_EVERY = 25 * _BATCH  # rows
 _EXAMPLES = ("postgresql+psycopg", "mysql+pymysql", "mssql+pyodbc", "oracle+oracledb", "sqlite")
-_SECRET = re.compile(r"pass|pwd|secret|token", re.IGNORECASE)
 
 
 def copy_query(
@@ -67,22 +66,21 @@ def copy_query(
     import sqlalchemy as sa
 
     given = database_url(table, source)
-    # An option may be a password too.
-    label = given.set(query={}).render_as_string(hide_password=True)
+    name = label(given)
     url = _located(given, table, base)
-    step = f"{table} of {label}"
+    step = f"{table} of {name}"
     note(step)
-    engine = _engine(url, table, label)
+    engine = _engine(url, table, name)
     try:
         with engine.connect().execution_options(yield_per=_BATCH) as connection:
             result = connection.execute(sa.text(_select(source, engine)))
             names = list(result.keys())
-            _check_unique(table, label, names)
-            _write(result, names, label, into, lambda rows: note(f"{step}: {rows:,} rows"))
+            _check_unique(table, name, names)
+            _write(result, names, name, into, lambda rows: note(f"{step}: {rows:,} rows"))
     except sa.exc.SQLAlchemyError as error:
         # The driver's own words; SQLAlchemy's would add parameters and links.
         own = getattr(error, "orig", None)
-        said = _without_secrets(str(own or error), url).strip().rstrip(".")
+        said = without_secrets(str(own or error), url).strip().rstrip(".")
         # The database knows a state for each of its errors; without one, it is the driver's.
         unheld = isinstance(error, sa.exc.DataError) and getattr(own, "sqlstate", None) is None
         remedy = (
@@ -90,10 +88,10 @@ def copy_query(
             if unheld
             else ""
         )
-        raise SourceError(f"tables.{table}: {label}: {said}.{remedy}") from None
+        raise SourceError(f"tables.{table}: {name}: {said}.{remedy}") from None
     finally:
         engine.dispose()
-    return label
+    return name
 
 
 def database_url(table: str, source: TableSource) -> sa.URL:
@@ -116,8 +114,6 @@ def database_url(table: str, source: TableSource) -> sa.URL:
     ConfigError
         If it is unset, malformed, or holds a password in a project file.
     """
-    import sqlalchemy as sa
-
     key, text = f"tables.{table}.database", source.database
     if source.database_env is not None:
         key, text = f"{key}_env", os.environ.get(source.database_env)
@@ -126,20 +122,8 @@ def database_url(table: str, source: TableSource) -> sa.URL:
                 f"{key}: the environment variable {source.database_env!r} is not set; "
                 "expected the URL of the database in it."
             )
-    try:
-        url = sa.make_url(text or "")
-    except (sa.exc.ArgumentError, ValueError):
-        # The text itself stays out of the message: it may hold a password.
-        raise ConfigError(
-            f"{key}: not a database URL; expected such as 'postgresql+psycopg://user@host/crm'."
-        ) from None
-    if "@" in (url.host or ""):
-        raise ConfigError(
-            f"{key}: the URL has '@' twice; write '@', ':' and '/' of a user or password as %40, "
-            "%3A and %2F."
-        )
-    secret = url.password is not None or any(_SECRET.search(name) for name in url.query)
-    if source.database is not None and secret:
+    url = parse_url(text or "", key)
+    if source.database is not None and holds_secret(url):
         raise ConfigError(
             f"{key}: a password does not belong in a project file; put the URL in an environment "
             "variable and name it in `database_env`."
@@ -160,7 +144,7 @@ def _engine(url: sa.URL, table: str, label: str) -> sa.Engine:
     except (sa.exc.ArgumentError, ImportError) as error:
         postgres = url.drivername in {"postgresql", "postgresql+psycopg"}
         how = ": pip install 'churnml[postgresql]'" if postgres else ""
-        said = _without_secrets(str(error), url)
+        said = without_secrets(str(error), url)
         raise SourceError(
             f"tables.{table}: {label}: {said}. Install the driver of this database{how}."
         ) from None
@@ -224,11 +208,3 @@ def _text(value: Any) -> str | None:
     if isinstance(value, dict | list):  # JSON and arrays, which Python would write its own way
         return json.dumps(value, ensure_ascii=False, default=_text)
     return str(value)
-
-
-def _without_secrets(text: str, url: sa.URL) -> str:
-    options = (value for name, value in url.query.items() if _SECRET.search(name))
-    for secret in (url.password, *options):
-        if secret:
-            text = text.replace(str(secret), "***")
-    return text
