@@ -20,6 +20,7 @@ from churnml.errors import (
     FeatureError,
     LabelError,
     SourceError,
+    StoreError,
     TrainingError,
 )
 
@@ -98,6 +99,7 @@ def test_the_version(run: Run) -> None:
         (LabelError, 1),
         (TrainingError, 1),
         (BundleError, 1),
+        (StoreError, 2),
         (ChurnMLError, 1),
     ],
 )

@@ -27,6 +27,7 @@ def test_the_public_names_are_the_intended_ones() -> None:
         "Project",
         "Recipe",
         "SourceError",
+        "StoreError",
         "TrainingError",
         "TrainingTable",
         "build_table",

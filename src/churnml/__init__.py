@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         FeatureError,
         LabelError,
         SourceError,
+        StoreError,
         TrainingError,
     )
     from churnml.features.table import TrainingTable, build_table
@@ -48,6 +49,7 @@ __all__ = [
     "Project",
     "Recipe",
     "SourceError",
+    "StoreError",
     "TrainingError",
     "TrainingTable",
     "build_table",
@@ -68,6 +70,7 @@ _MODULES = {
         "FeatureError",
         "LabelError",
         "SourceError",
+        "StoreError",
         "TrainingError",
     ),
     "churnml.features.table": ("TrainingTable", "build_table"),

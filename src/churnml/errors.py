@@ -9,7 +9,8 @@ Every message says what was found, where, what was expected and what to do::
     ├── FeatureError       a feature cannot be computed as it is declared
     ├── LabelError         a recipe leaves nothing to learn or to predict
     ├── TrainingError      a model cannot be fitted to the table it was given
-    └── BundleError        a bundle is damaged, or does not fit the rows to score
+    ├── BundleError        a bundle is damaged, or does not fit the rows to score
+    └── StoreError         the service's store cannot be opened, or is not as it has to be
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ class TrainingError(ChurnMLError, ValueError):
 
 class BundleError(ChurnMLError):
     """A bundle is damaged, or does not fit the rows it is asked to score."""
+
+
+class StoreError(ChurnMLError):
+    """The service's store cannot be opened, or is not as it has to be."""
 
 
 @contextmanager

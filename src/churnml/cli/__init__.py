@@ -1,8 +1,8 @@
 """The command line. Each command is a module; what it needs is imported when it runs.
 
 An error that churnml raises on purpose ends as one message on stderr, without a traceback. The exit
-status is 2 where a command, a project file, a feature or a source has to be mended, and 1 where the
-data themselves would corrupt a score or cannot be learned from.
+status is 2 where a command, a project file, a feature, a source or the store has to be mended, and
+1 where the data themselves would corrupt a score or cannot be learned from.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from churnml.cli import (
     text,
     train,
 )
-from churnml.errors import ChurnMLError, ConfigError, FeatureError, SourceError
+from churnml.errors import ChurnMLError, ConfigError, FeatureError, SourceError, StoreError
 
-MENDABLE = (ConfigError, FeatureError, SourceError)
+MENDABLE = (ConfigError, FeatureError, SourceError, StoreError)
 HELP = "Which customers will leave, why, and what to do on Monday."
 
 app = typer.Typer(

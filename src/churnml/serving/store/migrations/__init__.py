@@ -1,0 +1,1 @@
+"""How the store's schema became what it is; run by ``revisions.py``."""

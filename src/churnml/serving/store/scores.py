@@ -1,0 +1,137 @@
+"""The ledger of scores: every answer that was told, as it was told."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from churnml.serving.store.database import Database
+from churnml.serving.store.schema import SCORES
+
+
+@dataclass(frozen=True)
+class ScoreRecord:
+    """One answer.
+
+    Parameters
+    ----------
+    account_id : str
+        Whose score.
+    recipe, bundle : str
+        By which recipe, and the id of the bundle that gave it.
+    cutoff : datetime or None
+        As of when, UTC; None for a flat table without times.
+    scored_at : datetime
+        When it was told, UTC.
+    document : dict
+        What was told, as JSON knows it; it comes back exactly so, with its keys in their order.
+    number : int or None
+        Its place in the ledger, which the store gives.
+    """
+
+    account_id: str
+    recipe: str
+    bundle: str
+    cutoff: dt.datetime | None
+    scored_at: dt.datetime
+    document: dict[str, Any]
+    number: int | None = field(default=None, compare=False)
+
+
+class Scores:
+    """The ledger. Every method raises StoreError where the database refuses.
+
+    Parameters
+    ----------
+    database : Database
+        Where it is kept.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, records: Sequence[ScoreRecord]) -> None:
+        """Keep answers, all or none. They are on disk when this returns, and stay as they are.
+
+        Parameters
+        ----------
+        records : sequence of ScoreRecord
+            In the order in which they are to stand.
+
+        Raises
+        ------
+        ValueError
+            If a document holds what JSON does not: NaN, or another type.
+        """
+        rows = [_row(record) for record in records]
+        if not rows:
+            return
+        with self._database.writing() as connection:
+            connection.execute(sa.insert(SCORES), rows)
+
+    def latest(self, recipe: str, account_id: str) -> ScoreRecord | None:
+        """Give the answer that was told last; None where there was none."""
+        found = self.history(recipe, account_id, limit=1)
+        return found[0] if found else None
+
+    def history(
+        self,
+        recipe: str,
+        account_id: str,
+        limit: int = 100,
+        before: dt.datetime | None = None,
+        number: int | None = None,
+    ) -> list[ScoreRecord]:
+        """List the answers about one account, the last first.
+
+        Parameters
+        ----------
+        recipe, account_id : str
+            By which recipe, and whose.
+        limit : int
+            How many at most.
+        before : datetime, optional
+            Those told strictly before then, UTC; up to now if omitted.
+        number : int, optional
+            Of the answer told at `before` after which to go on, so that pages neither repeat nor
+            lose any of several told at one instant.
+        """
+        c = SCORES.c
+        wanted = (
+            sa.select(SCORES)
+            .where(c.recipe == recipe, c.account_id == account_id)
+            .order_by(c.scored_at.desc(), c.id.desc())
+            .limit(limit)
+        )
+        if before is not None and number is not None:
+            told = sa.tuple_(sa.literal(before, c.scored_at.type), sa.literal(number))
+            wanted = wanted.where(sa.tuple_(c.scored_at, c.id) < told)
+        elif before is not None:
+            wanted = wanted.where(c.scored_at < before)
+        with self._database.reading() as connection:
+            rows = connection.execute(wanted).all()
+        return [_record(row) for row in rows]
+
+
+def _row(record: ScoreRecord) -> dict[str, Any]:
+    # As ASCII text, not in the database's own type for JSON, which orders keys and rounds numbers.
+    document = json.dumps(record.document, allow_nan=False, separators=(",", ":"))
+    return {
+        "account_id": record.account_id,
+        "recipe": record.recipe,
+        "bundle": record.bundle,
+        "cutoff": record.cutoff,
+        "scored_at": record.scored_at,
+        "document": document,
+    }
+
+
+def _record(row: sa.Row[Any]) -> ScoreRecord:
+    content = row._asdict()
+    number, document = content.pop("id"), json.loads(content.pop("document"))
+    return ScoreRecord(**content, document=document, number=number)
