@@ -79,7 +79,9 @@ def test_the_commands_are_the_intended_ones() -> None:
         "init", "simulate", "check", "audit", "train", "score", "explain", "forecast", "indicators",
         "responses", "mix",
     ]  # fmt: skip
-    assert [group.name for group in cli.app.registered_groups] == ["models", "text", "features"]
+    assert [group.name for group in cli.app.registered_groups] == [
+        "models", "text", "features", "keys", "store",
+    ]  # fmt: skip
 
 
 def test_the_version(run: Run) -> None:

@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Self
+
+from pydantic import model_validator
 
 from churnml.actions.tiers import RiskTiers, read_tiers
 from churnml.config import FrozenModel, parse, read_toml
@@ -37,6 +40,28 @@ class Folders(FrozenModel):
     var: str = "var"
 
 
+class StorePlace(FrozenModel):
+    """Where the service's store lies: a URL, or the environment variable that holds one.
+
+    Parameters
+    ----------
+    url : str, optional
+        A relative path of SQLite is relative to the project's root; ``service.db`` in `var` if
+        omitted.
+    url_env : str, optional
+        For a URL with a password, which does not belong in a project file.
+    """
+
+    url: str | None = None
+    url_env: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if self.url is not None and self.url_env is not None:
+            raise ValueError("name either `url` or `url_env`, not both")
+        return self
+
+
 class ProjectTable(FrozenModel):
     """The ``[tool.churnml]`` table of ``pyproject.toml``.
 
@@ -46,10 +71,13 @@ class ProjectTable(FrozenModel):
         The project's name; experiments and bundles carry it.
     folders : Folders
         Where its parts lie, where that is not the usual place.
+    store : StorePlace
+        Where the service's store lies, where that is not the usual place.
     """
 
     name: str
     folders: Folders = Folders()
+    store: StorePlace = StorePlace()
 
 
 @dataclass(frozen=True)
@@ -72,6 +100,8 @@ class Project:
         Every feature; none in a project of flat tables alone.
     tiers : RiskTiers
         The probability at which each risk tier begins.
+    store : StorePlace
+        Where the service's store lies.
     """
 
     root: Path
@@ -81,6 +111,7 @@ class Project:
     sources: Sources
     catalogue: Catalogue
     tiers: RiskTiers
+    store: StorePlace
 
     @classmethod
     def load(cls, path: Path = Path()) -> Project:
@@ -123,6 +154,7 @@ class Project:
             sources=sources,
             catalogue=catalogue,
             tiers=read_tiers(root / folders.serving / "tiers.toml"),
+            store=marked.store,
         )
         project._check_recipes()
         return project

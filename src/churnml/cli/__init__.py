@@ -20,10 +20,12 @@ from churnml.cli import (
     forecast,
     indicators,
     init,
+    keys,
     models,
     responses,
     score,
     simulate,
+    store,
     text,
     train,
 )
@@ -61,6 +63,8 @@ app.command("responses", short_help="Show which texts are owed an answer, and un
 app.command("mix", short_help="Show how customers sounded, week by week.")(responses.mix)
 app.add_typer(text.app, name="text", help="Read what customers say.")
 app.add_typer(features.app, name="features", help="Show what is measured of an account.")
+app.add_typer(keys.app, name="keys", help="Say who may use the service, and for what.")
+app.add_typer(store.app, name="store", help="Keep what the service keeps.")
 
 
 def _version(*, wanted: bool) -> None:

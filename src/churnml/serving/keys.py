@@ -150,7 +150,7 @@ def make(
             digest=_digest(text),
             scopes=opens,
             created_at=at,
-            expires_at=None if lifetime is None else _later(at, lifetime),
+            expires_at=None if lifetime is None else later(at, lifetime),
             revoked_at=None,
             rate=rate,
         ),
@@ -220,15 +220,22 @@ def check(
     return stored
 
 
-def _digest(key: str) -> bytes:
-    return hashlib.sha256(key.encode("ascii")).digest()
+def later(at: dt.datetime, span: dt.timedelta) -> dt.datetime:
+    """Tell when a span of time is over.
 
-
-def _later(at: dt.datetime, lifetime: dt.timedelta) -> dt.datetime:
+    Raises
+    ------
+    ConfigError
+        If that is beyond the calendar.
+    """
     try:
-        return at + lifetime
+        return at + span
     except OverflowError as error:
         raise ConfigError(
-            f"{lifetime.days} days from now is beyond the calendar; a key without --expires never "
+            f"{span.days} days from now is beyond the calendar; a key without --expires never "
             "expires."
         ) from error
+
+
+def _digest(key: str) -> bytes:
+    return hashlib.sha256(key.encode("ascii")).digest()

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ def server() -> Iterator[str]:
 
     data = str(home / "data")
     call("initdb", "-D", data, "-U", "churnml", "-A", "trust", "-E", "UTF8", "--no-sync")
-    options = f"-c listen_addresses= -c unix_socket_directories={home} -c max_connections=50"
+    # Its clients are killed, never its machine.
+    options = f"-c listen_addresses= -c unix_socket_directories={home} -c fsync=off"
     call("pg_ctl", "-D", data, "-w", "-l", str(home / "log"), "-o", options, "start")
     try:
         yield str(home)
@@ -48,25 +49,29 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'var' / 'service.db'}"
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], str]:
+    """Give a function that names another place for a store, by the kind of database."""
 
+    def place(kind: str) -> str:
+        name = f"store{next(_NUMBERS)}"
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path / 'var' / name}.db"
+        import psycopg
 
-@pytest.fixture
-def postgresql_url(server: str) -> str:
-    import psycopg
+        host = request.getfixturevalue("server")
+        with psycopg.connect(
+            host=host, user="churnml", dbname="postgres", autocommit=True
+        ) as admin:
+            admin.execute(f"CREATE DATABASE {name}".encode())
+        return f"postgresql+psycopg://churnml@/{name}?host={host}"
 
-    name = f"store{next(_NUMBERS)}"
-    with psycopg.connect(host=server, user="churnml", dbname="postgres", autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}".encode())
-    return f"postgresql+psycopg://churnml@/{name}?host={server}"
+    return place
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest) -> str:
+def url(request: pytest.FixtureRequest, new_url: Callable[[str], str]) -> str:
     """Give where a store may be made."""
-    found: str = request.getfixturevalue(f"{request.param}_url")
-    return found
+    return new_url(request.param)
 
 
 @pytest.fixture

@@ -43,7 +43,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 def test_an_answer_comes_back_as_it_was_told(store: Store) -> None:
-    told = record(probability=0.1 + 0.2, z=[1, 1.0, None, "é\u0000\ud800"], a={"b": -0.0, "big": 2**80})
+    told = record(
+        probability=0.1 + 0.2, z=[1, 1.0, None, "é\u0000\ud800"], a={"b": -0.0, "big": 2**80}
+    )
 
     store.scores.add([told])
 

@@ -16,6 +16,10 @@ from churnml.serving.store.schema import HEAD, REVISIONS, VERSIONS
 
 BUSY_SECONDS = 30.0  # that a writer waits for others, in other processes too
 _WRITES = "churnml_writes"
+_DAMAGED = (
+    " Move that file and those beside it, -wal and -shm, away; `churnml store restore FILE` brings "
+    "back what a backup has."
+)
 _REACH_SECONDS = 10  # for a server that does not answer
 
 
@@ -40,6 +44,10 @@ class Database:
         self.label = urls.label(self.url)
         self.path = self._path()
         self.engine = self._engine()
+        # What SQLite does in any transaction, PostgreSQL does when it is asked to.
+        self._at_one_instant = (
+            {} if self.path is not None else {"isolation_level": "REPEATABLE READ"}
+        )
         # Threads of one process take turns here, where waiting is fair, and not by polling a file.
         self._turn = threading.Lock() if self.path is not None else nullcontext()
 
@@ -53,8 +61,10 @@ class Database:
             In place of whatever the database refuses.
         """
         self.must_be_there()
-        with self._told(), self.engine.connect() as connection, connection.begin():
-            yield connection
+        with self._told(), self.engine.connect() as connected:
+            connection = connected.execution_options(**self._at_one_instant)
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -120,7 +130,8 @@ class Database:
             yield
         except (sa.exc.SQLAlchemyError, sqlite3.Error) as error:
             said = urls.without_secrets(cause(error), self.url)
-            raise StoreError(f"{self.label}: {said}.") from None
+            damaged = _code(error) in {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
+            raise StoreError(f"{self.label}: {said}.{_DAMAGED if damaged else ''}") from None
 
     def _path(self) -> Path | None:
         if self.url.get_backend_name() != "sqlite":
@@ -152,6 +163,10 @@ class Database:
             f"{self.label}: a store lies in SQLite or PostgreSQL, not in {backend!r}; expected "
             "such as sqlite:///var/service.db or postgresql+psycopg://user@host/churnml."
         )
+
+
+def _code(error: Exception) -> int | None:
+    return getattr(getattr(error, "orig", error), "sqlite_errorcode", None)
 
 
 def revision_of(connection: sa.Connection) -> str | None:

@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import datetime as dt
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import PIPE, Popen
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from churnml.errors import ConfigError, StoreError
+from churnml.serving import keys
+from churnml.serving.keys import Scope
+from churnml.serving.store import revisions, store
+from churnml.serving.store.backups import count
+from churnml.serving.store.database import Database
+from churnml.serving.store.revisions import Moved, bring, downgrade, upgrade
+from churnml.serving.store.schema import METADATA, REVISIONS, VERSIONS
+from churnml.serving.store.scores import ScoreRecord
+from churnml.serving.store.store import Store
+
+AT = dt.datetime(2026, 3, 1, 12)
+KEY = keys.make("crm", [Scope.SCORE], AT).stored
+TOLD = ScoreRecord("a", "r", "b", AT, AT, {"p": 0.5})
+
+
+@pytest.fixture
+def filled(database: Database) -> Database:
+    with Store.open(database.url) as opened:
+        opened.keys.add(KEY)
+        opened.scores.add([TOLD])
+        opened.audit.add(AT, None, "keys.create", KEY.id)
+    return database
+
+
+def rows(database: Database) -> dict[str, int]:
+    with database.reading() as connection:
+        return count(connection)
+
+
+def test_the_revisions_are_those_that_are_named() -> None:
+    scripts = ScriptDirectory.from_config(revisions._config())
+
+    assert tuple(script.revision for script in scripts.walk_revisions())[::-1] == REVISIONS
+    assert all(script.module.LOSES for script in scripts.walk_revisions())
+
+
+def test_migrations_lead_to_the_tables_that_are_read(database: Database) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSIONS})
+
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_a_store_is_made_once(url: str) -> None:
+    database = Database(url)
+
+    assert upgrade(database) == Moved(None, "0003", {})
+    assert upgrade(database) == Moved("0003", "0003", {})
+    database.close()
+
+
+def test_data_goes_up_with_the_schema(url: str) -> None:
+    database = Database(url)
+    revisions._make_file(database)
+    with database.writing() as connection:
+        bring(connection, "0001")
+        connection.execute(
+            sa.text(
+                "INSERT INTO keys (id, name, digest, scopes, created_at) VALUES "
+                "('k', 'crm', :digest, 'act score', '2026-03-01 12:00:00')"
+            ),
+            {"digest": b"\x00\xff"},
+        )
+
+    with pytest.raises(
+        StoreError, match=r"schema is 0001, expected 0003\. `churnml store upgrade`"
+    ):
+        Store.open(url)
+    assert upgrade(database) == Moved("0001", "0003", {})
+
+    with Store.open(url) as opened:
+        (key,) = opened.keys.all()
+        opened.scores.add([TOLD])
+    assert (key.digest, key.scopes, key.created_at) == (b"\x00\xff", {Scope.ACT, Scope.SCORE}, AT)
+    database.close()
+
+
+def test_what_would_be_lost_is_told_and_kept(filled: Database) -> None:
+    with pytest.raises(StoreError, match=r"has no place for rows that are there: 1 of audit\."):
+        downgrade(filled)
+    with pytest.raises(StoreError, match=r"1 of audit, 1 of scores, 1 of keys\. Nothing was chan"):
+        downgrade(filled, "base")
+
+    assert rows(filled) == {"audit": 1, "keys": 1, "scores": 1}
+
+
+def test_what_has_a_place_stays_on_the_way_down_and_up(filled: Database) -> None:
+    assert downgrade(filled, lose=True) == Moved("0003", "0002", {"audit": 1})
+    assert rows(filled) == {"keys": 1, "scores": 1}
+    assert upgrade(filled) == Moved("0002", "0003", {})
+
+    with Store.open(filled.url) as opened:
+        assert opened.keys.all() == [KEY]
+        assert opened.scores.latest("r", "a") == TOLD
+    assert rows(filled) == {"audit": 0, "keys": 1, "scores": 1}
+
+
+def test_an_empty_table_may_go_unasked_and_all_may_go_when_asked(filled: Database) -> None:
+    downgrade(filled, "0001", lose=True)
+
+    assert downgrade(filled, "base", lose=True) == Moved("0001", None, {"keys": 1})
+    with pytest.raises(StoreError, match="there is no store here yet"):
+        Store.open(filled.url)
+    assert upgrade(filled) == Moved(None, "0003", {})
+    assert downgrade(filled) == Moved("0003", "0002", {})
+    with Store.open(filled.url) if upgrade(filled) else pytest.fail("not made") as opened:
+        assert opened.keys.all() == []
+
+
+def test_a_revision_that_is_not_below_is_refused(filled: Database) -> None:
+    with pytest.raises(ConfigError, match=r"revision '0003': not before 0003, which the store has"):
+        downgrade(filled, "0003")
+    with pytest.raises(ConfigError, match=r"Did you mean 'base'\?"):
+        downgrade(filled, "bas")
+    downgrade(filled, "base", lose=True)
+    with pytest.raises(ConfigError, match="there is no schema to downgrade"):
+        downgrade(filled)
+
+
+def test_a_newer_schema_is_left_alone(filled: Database) -> None:
+    with filled.writing() as connection:
+        connection.execute(sa.text(f"UPDATE {VERSIONS} SET version_num = '0999'"))
+
+    for change in (upgrade, downgrade, lambda found: Store.open(found.url)):
+        with pytest.raises(StoreError, match=r"its schema '0999' is unknown to this version"):
+            change(filled)
+
+    assert rows(filled) == {"audit": 1, "keys": 1, "scores": 1}
+
+
+def test_a_migration_that_fails_leaves_the_store_as_it_was(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    downgrade(filled, "0001", lose=True)
+    with filled.writing() as connection:
+        connection.execute(sa.text("CREATE TABLE audit (x INTEGER)"))
+
+    with pytest.raises(StoreError, match="already exists"):
+        upgrade(filled)
+
+    assert filled.revision() == "0001"
+    with filled.reading() as connection:
+        assert not sa.inspect(connection).has_table("scores")
+
+
+def test_processes_that_make_one_store_at_once_make_one(url: str) -> None:
+    code = (
+        "import sys; from churnml.serving.store.database import Database\n"
+        "from churnml.serving.store.revisions import upgrade\n"
+        "database = Database(sys.argv[1]); print('ready', flush=True); sys.stdin.readline()\n"
+        "print(upgrade(database).before)"
+    )
+    started = [
+        Popen([sys.executable, "-c", code, url], stdin=PIPE, stdout=PIPE, text=True)
+        for _ in range(3)
+    ]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+
+    told = [process.communicate()[0].strip() for process in started]
+    assert sorted(told) == ["0003", "0003", "None"]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("sqlite://", "a store is kept; expected a file and no options"),
+        ("sqlite:///:memory:", "a store is kept"),
+        ("sqlite:///s.db?mode=ro", "expected a file and no options"),
+        ("mysql://h/d", r"lies in SQLite or PostgreSQL, not in 'mysql'"),
+        ("postgresql+nosuch://h/d", r"postgresql\+nosuch://h/d: .*Install its driver"),
+    ],
+)
+def test_where_no_store_can_lie_is_told(url: str, message: str) -> None:
+    with pytest.raises(StoreError, match=message):
+        Database(url)
+
+
+def test_a_password_is_never_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the store: not a database URL") as refused:
+        Database("no url with s3cret")
+    assert "s3cret" not in str(refused.value)
+
+    pytest.importorskip("psycopg")
+    with pytest.raises(StoreError, match=r"me:\*\*\*@/d: ") as refused_by:
+        Store.open(f"postgresql+psycopg://me:s3cret@/d?host={tmp_path}&sslpassword=s3cret")
+    assert "s3cret" not in str(refused_by.value)
+
+
+def test_a_sqlite_store_is_durable_and_its_owners_alone(new_url: Callable[[str], str]) -> None:
+    database = Database(new_url("sqlite"))
+    upgrade(database)
+
+    with database.reading() as connection:
+        found = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+
+    assert found == {
+        "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000,
+    }  # fmt: skip
+    assert database.path is not None
+    assert database.path.stat().st_mode & 0o777 == 0o600
+    database.close()
+
+
+def test_a_closed_store_is_that_of_its_database(database: Database) -> None:
+    store.check_revision(database, database.revision())
+    with pytest.raises(StoreError, match="there is no store here yet"):
+        store.check_revision(database, None)
