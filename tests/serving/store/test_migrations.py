@@ -86,7 +86,8 @@ def test_data_goes_up_with_the_schema(url: str) -> None:
     with Store.open(url) as opened:
         (key,) = opened.keys.all()
         opened.scores.add([TOLD])
-    assert (key.digest, key.scopes, key.created_at) == (b"\x00\xff", {Scope.ACT, Scope.SCORE}, AT)
+    assert (key.digest, key.created_at) == (b"\x00\xff", AT)
+    assert key.scopes == {Scope.ACT, Scope.SCORE}
     database.close()
 
 
@@ -118,7 +119,8 @@ def test_an_empty_table_may_go_unasked_and_all_may_go_when_asked(filled: Databas
         Store.open(filled.url)
     assert upgrade(filled) == Moved(None, "0003", {})
     assert downgrade(filled) == Moved("0003", "0002", {})
-    with Store.open(filled.url) if upgrade(filled) else pytest.fail("not made") as opened:
+    upgrade(filled)
+    with Store.open(filled.url) as opened:
         assert opened.keys.all() == []
 
 
