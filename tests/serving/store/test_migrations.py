@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import PIPE, Popen
+from typing import cast
 
 import pytest
 import sqlalchemy as sa
@@ -17,7 +19,7 @@ from churnml.serving import keys
 from churnml.serving.keys import Scope
 from churnml.serving.store import revisions, store
 from churnml.serving.store.backups import count
-from churnml.serving.store.database import Database
+from churnml.serving.store.database import Database, _keep_log
 from churnml.serving.store.revisions import Moved, bring, downgrade, upgrade
 from churnml.serving.store.schema import METADATA, REVISIONS, VERSIONS
 from churnml.serving.store.scores import ScoreRecord
@@ -181,6 +183,22 @@ def test_processes_that_make_one_store_at_once_make_one(url: str) -> None:
 
     told = [process.communicate()[0].strip() for process in started]
     assert sorted(told) == ["0003", "0003", "None"]
+
+
+def test_a_file_that_another_process_is_turning_to_its_log_is_asked_again() -> None:
+    asked: list[str] = []
+
+    class Turning:
+        def execute(self, statement: str) -> None:
+            asked.append(statement)
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY if len(asked) < 3 else sqlite3.SQLITE_FULL
+            raise error
+
+    with pytest.raises(sqlite3.OperationalError):
+        _keep_log(cast(sqlite3.Connection, Turning()))
+
+    assert asked == ["PRAGMA journal_mode = WAL"] * 3
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -14,6 +15,7 @@ from churnml import urls
 from churnml.errors import StoreError, cause
 from churnml.serving.store.schema import HEAD, REVISIONS, VERSIONS
 
+_ASK_AGAIN = 0.02  # seconds
 BUSY_SECONDS = 30.0  # that a writer waits for others, in other processes too
 _WRITES = "churnml_writes"
 _DAMAGED = (
@@ -183,8 +185,26 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
     Python's own transactions, which begin late and leave out the schema, are switched off.
     """
     connection.isolation_level = None
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
-        connection.execute(f"PRAGMA {pragma}")
+    _keep_log(connection)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _keep_log(connection: sqlite3.Connection) -> None:
+    """Let writers not wait for readers: changes go to a log beside the file (WAL).
+
+    Of two processes that turn a new file to it at once, SQLite refuses one without waiting.
+    """
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(_ASK_AGAIN)
+        else:
+            return
 
 
 def _begin(connection: sa.Connection) -> None:
