@@ -91,22 +91,32 @@ def reasons(
         raise FeatureError(
             f"{len(contributions)} contributions for {len(features)} features; expected one each."
         )
-    members: dict[str, list[int]] = {}
-    for place, name in enumerate(features):
-        own = name if catalogue is None else catalogue.get(name).family
-        members.setdefault((families or {}).get(name, own), []).append(place)
+    members = families_of(features, catalogue, families)
+    shares = contributions.tolist()
     told = []
     for family, places in members.items():
-        total = math.fsum(contributions[places])
-        first = [place for place in places if features[place] in telling]
-        leading = max(
-            first or places,
-            key=lambda place: (contributions[place] * math.copysign(1, total), -place),
-        )
+        total = math.fsum([shares[place] for place in places])
+        if total == 0:
+            continue
+        first = [place for place in places if features[place] in telling] if telling else []
+        heaviest = max if total > 0 else min  # of equal ones either takes the first
+        leading = heaviest(first or places, key=shares.__getitem__)
         title = _title(family, [features[place] for place in places], catalogue)
         told.append(_reason(family, title, total, features[leading], row, catalogue))
-    kept = [reason for reason in told if reason.contribution != 0]
-    return tuple(sorted(kept, key=lambda reason: (-abs(reason.contribution), reason.family)))
+    return tuple(sorted(told, key=lambda reason: (-abs(reason.contribution), reason.family)))
+
+
+def families_of(
+    features: tuple[str, ...], catalogue: Catalogue | None, families: Mapping[str, str] | None
+) -> Mapping[str, list[int]]:
+    """Group the places of features by the family under which each is told; as for `reasons`."""
+    members: dict[str, list[int]] = {}
+    for place, name in enumerate(features):
+        family = None if families is None else families.get(name)
+        if family is None:
+            family = name if catalogue is None else catalogue.get(name).family
+        members.setdefault(family, []).append(place)
+    return members
 
 
 def _title(family: str, members: Sequence[str], catalogue: Catalogue | None) -> str:
