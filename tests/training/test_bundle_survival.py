@@ -68,7 +68,7 @@ def test_it_tells_what_was_fitted(
     written: Bundle, table: TrainingTable, hazard: FittedHazard
 ) -> None:
     first = written.score(table.frame).probability
-    survival = written.survival(table.frame, first)
+    survival = written.survival(written.matrix(table.frame), first)
     assert written.periods == 3
     assert survival.shape == (table.frame.num_rows, 3)
     assert np.array_equal(survival, hazard.hazard.survival(table.frame, first))

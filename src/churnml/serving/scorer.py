@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from churnml import flat
@@ -50,7 +51,12 @@ class Rows:
 
     def only(self, place: int) -> Rows:
         """Of whom one of the rows is."""
-        return Rows([self.accounts[place]], [self.cutoffs[place]], [self.arr[place]])
+        return self.part(place, 1)
+
+    def part(self, first: int, count: int) -> Rows:
+        """Of whom so many of the rows are, from one on."""
+        rows = slice(first, first + count)
+        return Rows(self.accounts[rows], self.cutoffs[rows], self.arr[rows])
 
 
 def score_history(
@@ -275,36 +281,60 @@ def score_rows(
 ) -> tuple[Scored, ...]:
     """Score rows of features, and give the reasons; the riskiest first."""
     scored: list[Scored] = []
-    families = bundle.families
     for first in range(0, features.num_rows, _BLOCK):
         progress("scores", first / features.num_rows)
         block = features.slice(first, _BLOCK)
-        found = bundle.score(block, contributions=True)
-        names = bundle.manifest.tiers.tiers(found.probability)
-        rows: list[dict[str, Value]] = block.to_pylist()
-        shares = np.asarray(found.contributions)
-        survival = bundle.survival(block, found.probability)
-        scored += [
-            Scored(
-                account_id=of.accounts[first + place],
-                cutoff=of.cutoffs[first + place],
-                probability=float(found.probability[place]),
-                tier=names[place],
-                arr=of.arr[first + place],
-                survival=tuple(survival[place].tolist()),
-                log_odds=float(found.log_odds[place]),
-                base=float(found.base[place]),
-                low=float(found.low[place]),
-                high=float(found.high[place]),
-                level=bundle.manifest.judgement.intervals.level,
-                thin=found.thin[place] or None,
-                reasons=reasons(
-                    shares[place], bundle.features, rows[place], catalogue, families=families
-                ),
-            )
-            for place in range(block.num_rows)
-        ]
+        scored += score_matrix(
+            bundle, of.part(first, _BLOCK), bundle.matrix(block), block.to_pylist(), catalogue
+        )
     return tuple(sorted(scored, key=_order))
+
+
+def score_matrix(
+    bundle: Bundle,
+    of: Rows,
+    matrix: npt.NDArray[np.float64],
+    values: Sequence[Mapping[str, Value]],
+    catalogue: Catalogue | None,
+) -> list[Scored]:
+    """Score rows that were encoded before, and give the reasons; in the order of the rows.
+
+    Parameters
+    ----------
+    bundle : Bundle
+        What scores.
+    of : Rows
+        Of whom they are.
+    matrix : ndarray (n, n_features)
+        As `Bundle.matrix` gives them.
+    values : sequence of mapping of str to value
+        The same as they were before, for the sentences.
+    catalogue : Catalogue or None
+        The features, if they are of history.
+    """
+    found = bundle.model.score_matrix(matrix, contributions=True)
+    names = bundle.manifest.tiers.tiers(found.probability)
+    shares = np.asarray(found.contributions)
+    survival = bundle.survival(matrix, found.probability)
+    families = bundle.families
+    return [
+        Scored(
+            account_id=of.accounts[place],
+            cutoff=of.cutoffs[place],
+            probability=float(found.probability[place]),
+            tier=names[place],
+            arr=of.arr[place],
+            survival=tuple(survival[place].tolist()),
+            log_odds=float(found.log_odds[place]),
+            base=float(found.base[place]),
+            low=float(found.low[place]),
+            high=float(found.high[place]),
+            level=bundle.manifest.judgement.intervals.level,
+            thin=found.thin[place] or None,
+            reasons=reasons(shares[place], bundle.features, row, catalogue, families=families),
+        )
+        for place, row in enumerate(values)
+    ]
 
 
 def _order(item: Scored) -> tuple[float, str, str]:

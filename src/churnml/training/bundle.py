@@ -18,6 +18,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,7 @@ class Bundle:
         """The features it needs, in the model's order."""
         return self.model.encoding.features
 
-    @property
+    @cached_property
     def families(self) -> Mapping[str, str]:
         """The family of each feature."""
         return MappingProxyType({item.name: item.family for item in self.manifest.features})
@@ -112,13 +113,30 @@ class Bundle:
         """How many periods it tells of: of the label's horizon, and the first the label's own."""
         return self.hazard.periods if self.hazard is not None else 1
 
-    def survival(self, frame: pa.Table, first: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Tell how likely accounts are still there at the end of every period.
+    def matrix(self, frame: pa.Table) -> npt.NDArray[np.float64]:
+        """Encode rows for `Model.score_matrix` and `survival`.
 
         Parameters
         ----------
         frame : pyarrow.Table
             As for `score`.
+
+        Raises
+        ------
+        BundleError
+            As for `score`.
+        """
+        return self.model.encoding.matrix(frame, beside=META, error=BundleError)
+
+    def survival(
+        self, matrix: npt.NDArray[np.float64], first: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Tell how likely accounts are still there at the end of every period.
+
+        Parameters
+        ----------
+        matrix : ndarray (n, n_features)
+            Encoded rows.
         first : ndarray (n,)
             What `score` gave for these rows as their probability.
 
@@ -126,15 +144,10 @@ class Bundle:
         -------
         ndarray (n, periods)
             The first column is ``1 − first``; never rising along a row.
-
-        Raises
-        ------
-        BundleError
-            As for `score`.
         """
         if self.hazard is None:
             return (1.0 - first)[:, None]
-        return self.hazard.survival(frame, first, beside=META, error=BundleError)
+        return self.hazard.survival_of(matrix, first)
 
 
 def write(

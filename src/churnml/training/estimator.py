@@ -167,6 +167,20 @@ class Model:
             Of type `error`, if the rows do not fit the model.
         """
         matrix = self.encoding.matrix(frame, beside=beside, error=error)
+        return self.score_matrix(matrix, contributions=contributions, level=level)
+
+    def score_matrix(
+        self, matrix: Floats, *, contributions: bool = False, level: float | None = None
+    ) -> Scores:
+        """Score rows that were encoded before.
+
+        Parameters
+        ----------
+        matrix : ndarray (n, n_features)
+            As `Encoding.matrix` gives it.
+        contributions, level
+            As for `score`.
+        """
         if matrix.shape[0] == 0:
             nothing = np.empty(0)
             shares = np.empty((0, matrix.shape[1])) if contributions else None

@@ -44,6 +44,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Number = TypeVar("Number", np.float32, np.float64)
 
+_BLOCK = 4096  # rows asked of at once
+_FEW = 128
 _JUDGING = 0.25  # share of accounts that stop and calibrate
 LEAST = 20  # churners of a period, without which nothing is said of it
 
@@ -114,18 +116,31 @@ class Hazard:
         ChurnMLError
             Of type `error`, if the rows do not fit.
         """
-        matrix = self.encoding.matrix(frame, beside=beside, error=error)
-        places = _places(self.encoding, self.ahead)
-        stays = [1.0 - first]
-        for place, calibrator in enumerate(self.calibrators):
-            if first.size:
-                period = np.full(first.size, place + 2.0)
-                asked = _columns(matrix, period, places, self.horizon_days)
-                margin = np.asarray(self.booster.predict(asked, raw_score=True))
-                stays.append(1.0 - probability(calibrator.log_odds(margin)))
-            else:
-                stays.append(first)
+        return self.survival_of(self.encoding.matrix(frame, beside=beside, error=error), first)
+
+    def survival_of(self, matrix: Floats, first: Floats) -> Floats:
+        """Do the same for rows (n, n_features) that were encoded before."""
+        stays = [1.0 - first, *(1.0 - self._later(matrix))]
         return np.asarray(np.cumprod(np.column_stack(stays), axis=1), dtype=np.float64)
+
+    def _later(self, matrix: Floats) -> Floats:
+        """Tell how likely churn is within each period from the second on (n_periods − 1, n)."""
+        places = _places(self.encoding, self.ahead)
+        found = np.empty((len(self.calibrators), matrix.shape[0]))
+        for begin in range(0, matrix.shape[0], _BLOCK):
+            rows = matrix[begin : begin + _BLOCK]
+            periods = np.arange(2.0, self.periods + 1)
+            asked = [
+                _columns(rows, np.full(len(rows), period), places, self.horizon_days)
+                for period in periods
+            ]
+            # Threads take longer to begin than so few rows take.
+            threads: dict[str, Any] = {"num_threads": 1} if len(rows) < _FEW else {}
+            margins = self.booster.predict(np.concatenate(asked), raw_score=True, **threads)
+            for place, margin in enumerate(np.split(np.asarray(margins), periods.size)):
+                log_odds = self.calibrators[place].log_odds(margin)
+                found[place, begin : begin + _BLOCK] = probability(log_odds)
+        return found
 
 
 @dataclass(frozen=True)
