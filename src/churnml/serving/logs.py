@@ -1,0 +1,35 @@
+"""The service's log: a line of JSON an event, on stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, TextIO
+
+import structlog
+
+Log = Any  # structlog's loggers answer to any method
+
+
+def log_to(file: TextIO | None = None) -> Log:
+    """Make a log.
+
+    Parameters
+    ----------
+    file : text file, optional
+        Where lines go; stderr if omitted.
+    """
+    return structlog.wrap_logger(
+        structlog.PrintLogger(file or sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.ExceptionRenderer(
+                # Local variables would be keys, rows and names of accounts.
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        cache_logger_on_first_use=True,
+    )
