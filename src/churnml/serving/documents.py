@@ -1,0 +1,229 @@
+"""What the OpenAPI document says of bodies and answers.
+
+Bodies are read by `churnml.serving.rows` and by these models; answers are made by
+`churnml.serving.answers`, and tests hold them to these models.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from churnml.serving.rows import ID_LENGTH, ISO_TIME
+
+AccountId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH)]
+Time = Annotated[str, Field(pattern=ISO_TIME, description="ISO 8601; UTC where no zone is given.")]
+FeatureValue = float | bool | str | None
+
+
+class Body(BaseModel):
+    """What is sent: no unknown name, no other type, no number that is none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class FeatureRow(Body):
+    """One row of features: all that `GET /v1/model` lists, null where a value is not known."""
+
+    features: dict[str, FeatureValue]
+    account_id: AccountId | None = None
+    as_of: Time | None = None
+    arr: float | None = None
+
+
+class FeatureRows(Body):
+    """Rows of features."""
+
+    rows: list[FeatureRow] = Field(min_length=1, max_length=1000)
+
+
+class AccountsToScore(Body):
+    """Accounts to score from history."""
+
+    account_ids: list[AccountId] = Field(
+        min_length=1, max_length=100, json_schema_extra={"uniqueItems": True}
+    )
+    as_of: Time | None = None
+
+
+class Document(BaseModel):
+    """What is answered."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class IntervalDocument(Document):
+    """Within which the account's own probability lies."""
+
+    low: float
+    high: float
+    level: float
+
+
+class BaseDocument(Document):
+    """What would be said of an account of which nothing is known."""
+
+    log_odds: float
+    probability: float
+
+
+class ReasonDocument(Document):
+    """A family's share.
+
+    With `base` all `log_odds` add up to that of the score, and all `points` to its per cent.
+    """
+
+    family: str
+    title: str
+    feature: str
+    sentence: str
+    actionable: bool
+    log_odds: float
+    points: float
+
+
+class ModelName(Document):
+    """What gave an answer."""
+
+    recipe: str
+    bundle: str
+    role: str
+    catalogue: str | None
+
+
+class ScoreDocument(Document):
+    """A score."""
+
+    account_id: str | None
+    as_of: str | None
+    scored_at: str | None = Field(description="When it was written to the ledger.")
+    probability: float = Field(ge=0, le=1)
+    interval: IntervalDocument
+    risk_tier: Literal["low", "medium", "high", "critical"]
+    account_tier: Literal["starter", "professional", "business", "enterprise", "vip"] | None
+    arr: float | None
+    arr_at_risk: float | None
+    survival: list[float] = Field(description="Still there at the end of each period.")
+    log_odds: float
+    base: BaseDocument
+    reasons: list[ReasonDocument]
+    thin: str | None = Field(description="Why there is too little history to go by.")
+    in_hindsight: bool = Field(description="Whether the model learnt what came after `as_of`.")
+    unseen: dict[str, str] = Field(description="Values the model never learnt from, as missing.")
+    stale: list[str] = Field(description="Tables that had gone quiet before `as_of`.")
+    model: ModelName
+
+
+class ScoreDocuments(Document):
+    """Scores, in the order of the rows."""
+
+    scores: list[ScoreDocument]
+
+
+class NotScored(Document):
+    """An account that is not scored."""
+
+    account_id: str
+    why: str
+
+
+class AccountScoresDocument(Document):
+    """Scores of accounts, in the order they were asked for, and who has none."""
+
+    scores: list[ScoreDocument]
+    not_scored: list[NotScored]
+
+
+class ScoreHistory(Document):
+    """Past answers, the last first."""
+
+    scores: list[ScoreDocument]
+    next: str | None = Field(description="The cursor of the next page; null on the last.")
+
+
+class FeatureDocument(Document):
+    """A feature that the model reads."""
+
+    name: str
+    kind: Literal["number", "boolean", "category", "date"]
+    family: str
+    unit: str | None
+    description: str | None
+    actionable: bool
+    values: list[str] | None
+
+
+class MetricDocument(Document):
+    """A metric, measured out of time, with its 95 % interval."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Training(Document):
+    """How the model came about."""
+
+    at: str
+    learned_until: str | None
+    rows: int
+    accounts: int
+    churned: int
+    fingerprints: dict[str, str]
+    churnml: str
+    lightgbm: str
+
+
+class ModelCard(ModelName):
+    """The model that answers."""
+
+    predicts: dict[str, Any]
+    given: list[str]
+    periods: int
+    tiers: dict[str, float]
+    interval_level: float
+    features: list[FeatureDocument]
+    metrics: dict[str, MetricDocument]
+    trained: Training
+
+
+class FaultDocument(Document):
+    """What is wrong at one place."""
+
+    at: str
+    why: str
+
+
+class ProblemDocument(Document):
+    """A problem, by RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    faults: list[FaultDocument] = []
+
+
+class Alive(Document):
+    """That the process answers."""
+
+    status: Literal["alive"]
+
+
+class Check(Document):
+    """One thing that answers depend on."""
+
+    ok: bool
+    says: dict[str, Any]
+
+
+class Readiness(Document):
+    """Whether answers can be given."""
+
+    status: Literal["ready", "not ready"]
+    checks: dict[str, Check]
+
+
+BODIES = (FeatureRow, FeatureRows, AccountsToScore, ProblemDocument)

@@ -1,0 +1,109 @@
+"""The service: what its routes share."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from churnml.serving.access import Access
+from churnml.serving.accounts import Accounts
+from churnml.serving.answers import answer
+from churnml.serving.bundles import InCharge, Loaded
+from churnml.serving.histories import Histories
+from churnml.serving.ledger import ScoreRecord, Store
+from churnml.serving.logs import Log
+from churnml.serving.metrics import Metrics
+from churnml.serving.scorer import score_matrix
+from churnml.serving.settings import Settings
+
+if TYPE_CHECKING:
+    from churnml.serving.rows import Read
+    from churnml.serving.scores import Scored
+
+Result = TypeVar("Result")
+_THREADS = 2  # more would only wait for one another
+
+
+@dataclass(eq=False)
+class Service:
+    """What routes share.
+
+    Parameters
+    ----------
+    settings : Settings
+        The bounds.
+    store : Store
+        Keys and the ledger.
+    bundles : InCharge
+        Which bundle answers.
+    histories : Histories or None
+        Where accounts' history comes from; none for a recipe of a flat table.
+    accounts : Accounts or None
+        Scores accounts by id, where there is history.
+    metrics : Metrics
+        What is measured.
+    log : logger
+        The log.
+    """
+
+    settings: Settings
+    store: Store
+    bundles: InCharge
+    histories: Histories | None
+    accounts: Accounts | None
+    metrics: Metrics
+    log: Log
+    access: Access = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.access = Access(self.store, self.settings)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="scores")
+        self._last = dt.datetime(1970, 1, 1)
+
+    async def aside(self, work: Callable[..., Result], *arguments: Any) -> Result:
+        """Do what takes long in a thread, so that others are answered meanwhile."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, work, *arguments)
+
+    def answers(self, read: Read, loaded: Loaded) -> list[dict[str, Any]]:
+        """Score rows of features, and tell the scores."""
+        found = score_matrix(
+            loaded.bundle, read.of, read.matrix, read.values, loaded.bundle.catalogue
+        )
+        self.metrics.scored(item.tier for item in found)
+        return [
+            answer(item, loaded, unseen=loaded.unseen(row))
+            for item, row in zip(found, read.values, strict=True)
+        ]
+
+    def moment(self) -> dt.datetime:
+        """Tell the time, UTC and naive: each time a later one, so that answers have an order."""
+        now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
+        self._last = max(now, self._last + dt.timedelta(microseconds=1))
+        return self._last
+
+    def keep(
+        self, scored: Sequence[Scored], told: Sequence[dict[str, Any]], at: dt.datetime
+    ) -> None:
+        """Write answers to the ledger."""
+        self.store.scores.add(
+            [
+                ScoreRecord(
+                    account_id=item.account_id,
+                    recipe=document["model"]["recipe"],
+                    bundle=document["model"]["bundle"],
+                    cutoff=item.cutoff,
+                    scored_at=at,
+                    document=document,
+                )
+                for item, document in zip(scored, told, strict=True)
+            ]
+        )
+
+    def close(self) -> None:
+        """Let go of threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
