@@ -88,7 +88,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     watching.cancel()
     with suppress(asyncio.CancelledError):
         await watching
-    service.close()
 
 
 async def _problem(request: Request, error: Exception) -> Response:

@@ -42,7 +42,10 @@ def listen(service: Service, host: str, port: int) -> None:
             server_header=False,
             timeout_graceful_shutdown=_GRACE,
         )
-        uvicorn.Server(config).run(sockets=[there])
+        try:
+            uvicorn.Server(config).run(sockets=[there])
+        finally:
+            service.close()
 
 
 def _bound(host: str, port: int) -> socket.socket:

@@ -86,7 +86,7 @@ class Problem(ChurnMLError):  # noqa: N818 - the name that RFC 9457 gives it
             "request_id": request_id,
         }
         if self.faults:
-            found["faults"] = [{"at": item.at, "why": item.why} for item in self.faults[:_TOLD]]
+            found["faults"] = [{"at": item.at, "why": item.why} for item in self.faults]
         return found
 
     def response(self, request_id: str) -> Response:
@@ -120,8 +120,9 @@ def unfit(errors: Sequence[ErrorDetails], names: Names | None = None) -> Problem
     if errors and errors[0]["type"] == "json_invalid":
         why = errors[0].get("ctx", {}).get("error", "not valid")
         return Problem(400, "not-json", f"the body is no JSON: {why}.")
-    faults = [_fault(item, names or Names()) for item in errors]
-    more = f" and {len(faults) - 1} more places" if len(faults) > 1 else ""
+    # A long body may have any number of faults, and the nearest name of each takes long to find.
+    faults = [_fault(item, names or Names()) for item in errors[:_TOLD]]
+    more = f" and {len(errors) - 1} more places" if len(errors) > 1 else ""
     first = f"{faults[0].at}{more}: {faults[0].why}" if faults else "it does not fit."
     return Problem(422, "unfit", f"the request does not fit at {first}", faults=faults)
 
