@@ -76,8 +76,8 @@ def test_the_commands_are_the_intended_ones() -> None:
     names = [command.name for command in cli.app.registered_commands]
 
     assert names == [
-        "init", "simulate", "check", "audit", "train", "score", "explain", "forecast", "indicators",
-        "responses", "mix",
+        "init", "simulate", "check", "audit", "train", "score", "serve", "explain", "forecast",
+        "indicators", "responses", "mix",
     ]  # fmt: skip
     assert [group.name for group in cli.app.registered_groups] == [
         "models", "text", "features", "keys", "store",

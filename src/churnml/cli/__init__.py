@@ -24,6 +24,7 @@ from churnml.cli import (
     models,
     responses,
     score,
+    serve,
     simulate,
     store,
     text,
@@ -49,6 +50,7 @@ app.command("check", short_help="Check history and keep what is clean.")(check.c
 app.command("audit", short_help="Look for leaks in a training table.")(audit.audit)
 app.command("train", short_help="Learn who leaves, and measure it.")(train.train)
 app.command("score", short_help="Score every current account, with reasons.")(score.score)
+app.command("serve", short_help="Answer over HTTP who may leave, and why.")(serve.serve)
 app.command("explain", short_help="Tell why one account has its score, and what changed.")(
     explain.explain
 )
