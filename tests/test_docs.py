@@ -93,7 +93,7 @@ def test_every_page_is_in_the_index() -> None:
 
 
 def test_every_block_says_its_language() -> None:
-    known = {"console", "python", "toml", "text", "sql", "json", "csv"}
+    known = {"sh", "console", "python", "toml", "text", "sql", "json", "csv"}
     for page in PAGES:
         found = {language for language, _ in BLOCK.findall(page.read_text(encoding="utf-8"))}
         assert found <= known, page.name
