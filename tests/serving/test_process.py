@@ -1,0 +1,88 @@
+"""The service as a process of its own, asked over a socket."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from churnml.project import Project
+from churnml.serving.scores import ScoreList
+from churnml.training.workflow import Trained
+
+SCRIPT = Path(__file__).with_name("in_memory.py")
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def served(
+    company: Project, trained: Trained, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    key = tmp_path_factory.mktemp("serve") / "key"
+    command = [sys.executable, str(SCRIPT), str(company.root), "churn_90d", str(key)]
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    ) as process:
+        assert process.stderr is not None
+        told = (json.loads(line) for line in process.stderr if line.startswith("{"))
+        url = next(line["url"] for line in told if line["event"] == "listening")
+        yield process, url, key.read_text(encoding="utf-8")
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+def test_it_answers_over_a_socket_and_streams_both_ways(
+    served: tuple[subprocess.Popen[str], str, str], row: dict[str, Any]
+) -> None:
+    _, url, key = served
+    headers = {"Authorization": f"Bearer {key}"}
+    line = json.dumps(row).encode() + b"\n"
+    with httpx.Client(base_url=url, headers=headers, timeout=120) as client:
+        assert client.get("/readyz").json()["status"] == "ready"
+        one = client.post("/v1/scores/features", json=row).json()
+        # All of it is sent before any of the answer is read.
+        with client.stream("POST", "/v1/scores/bulk", content=(line for _ in range(2000))) as some:
+            found = [json.loads(each) for each in some.iter_lines()]
+        assert len(found) == 2000
+        assert found[-1]["probability"] == pytest.approx(one["probability"], rel=1e-12)
+        refused = client.post("/v1/scores/features", content=b" " * (9 * 2**20))
+        assert refused.status_code == 413
+
+
+def test_the_examples_of_the_page_answer(
+    served: tuple[subprocess.Popen[str], str, str],
+    scores: ScoreList,
+    root: Path,
+    tmp_path: Path,
+) -> None:
+    _, url, key = served
+    page = (root / "docs" / "service.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert len(examples) == 4
+    account = scores.scores[0].account_id
+    for example in examples:
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", example],
+            env={**os.environ, "URL": url, "KEY": key, "ACCOUNT": account},
+            cwd=tmp_path, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        for line in done.stdout.replace("}{", "}\n{").splitlines():
+            assert "status" not in json.loads(line), example
+
+
+def test_it_ends_when_it_is_told_to(served: tuple[subprocess.Popen[str], str, str]) -> None:
+    process, _, _ = served
+    process.send_signal(signal.SIGHUP)  # looks for a bundle, and goes on
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode in {0, -signal.SIGTERM}
