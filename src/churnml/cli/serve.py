@@ -48,6 +48,7 @@ def serve(
 
 
 def _open_store(project: Project) -> Store:
-    from churnml.serving.store.store import Store  # type: ignore[import-untyped]
+    from churnml.serving.store.location import store_url
+    from churnml.serving.store.store import Store
 
-    return Store.open(f"sqlite:///{project.var / 'service.db'}")  # type: ignore[no-any-return]
+    return Store.open(store_url(project))

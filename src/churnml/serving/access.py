@@ -24,7 +24,7 @@ from churnml.serving.problems import Problem
 from churnml.serving.settings import Settings
 
 _KEPT = 4096  # keys that are remembered
-BEARER = HTTPBearer(auto_error=False, description="A key, from `churnml keys add`.")
+BEARER = HTTPBearer(auto_error=False, description="A key, from `churnml keys create`.")
 
 
 class _Unknown(Exception):  # noqa: N818 - it only leads from memory to the store

@@ -4,37 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
 from churnml.serving.keys import StoredKey
-
-
-@dataclass(frozen=True)
-class ScoreRecord:
-    """An answer, as it was given.
-
-    Parameters
-    ----------
-    account_id, recipe, bundle : str
-        Of whom, by what.
-    cutoff : datetime or None
-        As of when, UTC and naive; none for a flat table without times.
-    scored_at : datetime
-        When it was given, UTC and naive.
-    document : dict
-        The answer itself.
-    number : int or None
-        Its place in the ledger, which the store gives.
-    """
-
-    account_id: str
-    recipe: str
-    bundle: str
-    cutoff: dt.datetime | None
-    scored_at: dt.datetime
-    document: dict[str, Any]
-    number: int | None = field(default=None, compare=False)
+from churnml.serving.store.scores import ScoreRecord
 
 
 class Keys(Protocol):
