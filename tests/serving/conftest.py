@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import io
 import json
-import runpy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +16,36 @@ import pytest
 
 from churnml.project import Project
 from churnml.serving.app import create_app
-from churnml.serving.keys import Scope
+from churnml.serving.keys import Scope, make
 from churnml.serving.logs import log_to
 from churnml.serving.service import Service
 from churnml.serving.settings import Settings
 from churnml.serving.start import start
+from churnml.serving.store.database import Database
+from churnml.serving.store.revisions import upgrade
+from churnml.serving.store.store import Store
 from churnml.training.workflow import Trained
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-MEMORY = runpy.run_path(str(Path(__file__).with_name("in_memory.py")))
+NOW = dt.datetime(2024, 1, 1)
+
+
+def key_in(store: Store, *scopes: Scope, rate: float | None = None) -> str:
+    """Make a key in a store."""
+    made = make("test", scopes, NOW, rate=rate)
+    store.keys.add(made.stored)
+    return made.text
+
+
+def store_at(folder: Path) -> Store:
+    """Make an empty store in a folder."""
+    url = f"sqlite:///{folder / 'service.db'}"
+    database = Database(url)
+    upgrade(database)
+    database.close()
+    return Store.open(url)
 
 
 @dataclass
@@ -35,7 +54,7 @@ class Asker:
 
     service: Service
     app: FastAPI
-    store: Any
+    store: Store
     key: str
     log: io.StringIO
 
@@ -48,6 +67,9 @@ class Asker:
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.request(method, path, headers=headers, **how)
 
+    def key_for(self, *scopes: Scope, rate: float | None = None) -> str:
+        return key_in(self.store, *scopes, rate=rate)
+
     def logged(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
@@ -56,28 +78,32 @@ Serving = Callable[..., Asker]
 
 
 @pytest.fixture
-def serving() -> Iterator[Serving]:
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     """Give what starts a service over a project."""
     begun: list[Service] = []
 
     def made(project: Project, **settings: Any) -> Asker:
-        store, log = MEMORY["MemoryStore"](), io.StringIO()
+        store, log = store_at(tmp_path_factory.mktemp("store")), io.StringIO()
         service = start(project, "churn_90d", store, log_to(log), settings=Settings(**settings))
         begun.append(service)
-        return Asker(service, create_app(service), store, store.key(Scope.SCORE), log)
+        return Asker(service, create_app(service), store, key_in(store, Scope.SCORE), log)
 
     yield made
     for service in begun:
         service.close()
+        service.store.close()
 
 
 @pytest.fixture(scope="session")
-def ask(company: Project, trained: Trained) -> Iterator[Asker]:
+def ask(
+    company: Project, trained: Trained, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Asker]:
     """Give a service over the company that any test may ask."""
-    store, log = MEMORY["MemoryStore"](), io.StringIO()
+    store, log = store_at(tmp_path_factory.mktemp("store")), io.StringIO()
     service = start(company, "churn_90d", store, log_to(log))
-    yield Asker(service, create_app(service), store, store.key(Scope.SCORE), log)
+    yield Asker(service, create_app(service), store, key_in(store, Scope.SCORE), log)
     service.close()
+    store.close()
 
 
 @pytest.fixture(scope="session")

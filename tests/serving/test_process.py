@@ -19,24 +19,21 @@ from churnml.project import Project
 from churnml.serving.scores import ScoreList
 from churnml.training.workflow import Trained
 
-SCRIPT = Path(__file__).with_name("in_memory.py")
-
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def served(
-    company: Project, trained: Trained, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    key = tmp_path_factory.mktemp("serve") / "key"
-    command = [sys.executable, str(SCRIPT), str(company.root), "churn_90d", str(key)]
-    with subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
-    ) as process:
+def served(company: Project, trained: Trained) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
+    churnml = [sys.executable, "-m", "churnml"]
+    home = ["--project", str(company.root)]
+    create = [*churnml, "keys", "create", "tests", "--scope", "score", *home]
+    key = subprocess.run(create, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    serve = [*churnml, "serve", "churn_90d", "--port", "0", *home]
+    with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         told = (json.loads(line) for line in process.stderr if line.startswith("{"))
         url = next(line["url"] for line in told if line["event"] == "listening")
-        yield process, url, key.read_text(encoding="utf-8")
+        yield process, url, key
         process.terminate()
         process.communicate(timeout=60)
 

@@ -271,13 +271,13 @@ def test_strangers_are_refused_before_their_body_is_read(ask: Any, shown: str) -
 
 
 def test_a_key_opens_what_its_scopes_name(ask: Any) -> None:
-    other = ask.store.key(Scope.INGEST, Scope.ACT, Scope.ADMIN)
+    other = ask.key_for(Scope.INGEST, Scope.ACT, Scope.ADMIN)
     answer = ask("GET", "/v1/model", headers={"Authorization": f"Bearer {other}"})
     problem(answer, 403, "forbidden")
 
 
 def test_a_key_that_asks_too_often_must_wait(ask: Any) -> None:
-    slow = ask.store.key(Scope.SCORE, rate=0.01)
+    slow = ask.key_for(Scope.SCORE, rate=0.01)
     headers = {"Authorization": f"Bearer {slow}"}
     assert ask("GET", "/v1/model", headers=headers).status_code == 200
     answer = ask("GET", "/v1/model", headers=headers)

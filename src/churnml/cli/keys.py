@@ -81,7 +81,7 @@ def list_keys(
     from rich.table import Table
     from rich.text import Text
 
-    columns = ("id", "name", "scopes", "made (UTC)", "expires", "rate", "state")
+    columns = ("id", "name", "scopes", "made", "expires", "rate", "state")  # days, UTC
     table = Table(*columns, box=None, pad_edge=False)
     for key in found:
         shown = _document(key, now)
@@ -89,8 +89,8 @@ def list_keys(
             key.id,
             Text(key.name),
             " ".join(shown["scopes"]),
-            _minute(key.created_at),
-            _minute(key.expires_at),
+            f"{key.created_at:%Y-%m-%d}",
+            "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d}",
             "–" if key.rate is None else f"{key.rate:g}/s",
             shown["state"],
         )
@@ -203,8 +203,8 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC).replace(tzinfo=None)
 
 
-def _minute(at: dt.datetime | None) -> str:
-    return "never" if at is None else f"{at:%Y-%m-%d %H:%M}"
+def _minute(at: dt.datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M}"
 
 
 def _document(key: StoredKey, now: dt.datetime) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from churnml.cli.options import ModelName, ProjectFolder, begun
 
 if TYPE_CHECKING:
     from churnml.project import Project
-    from churnml.serving.ledger import Store
+    from churnml.serving.store.store import Store
 
 
 def serve(

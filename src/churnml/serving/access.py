@@ -19,9 +19,9 @@ from fastapi.security import HTTPBearer
 from churnml.serving import keys
 from churnml.serving.edge import KEY_ID
 from churnml.serving.keys import KeyRefused, Scope, StoredKey
-from churnml.serving.ledger import Store
 from churnml.serving.problems import Problem
 from churnml.serving.settings import Settings
+from churnml.serving.store.store import Store
 
 _KEPT = 4096  # keys that are remembered
 BEARER = HTTPBearer(auto_error=False, description="A key, from `churnml keys create`.")

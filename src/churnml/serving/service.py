@@ -14,11 +14,12 @@ from churnml.serving.accounts import Accounts
 from churnml.serving.answers import answer
 from churnml.serving.bundles import InCharge, Loaded
 from churnml.serving.histories import Histories
-from churnml.serving.ledger import ScoreRecord, Store
 from churnml.serving.logs import Log
 from churnml.serving.metrics import Metrics
 from churnml.serving.scorer import score_matrix
 from churnml.serving.settings import Settings
+from churnml.serving.store.scores import ScoreRecord
+from churnml.serving.store.store import Store
 
 if TYPE_CHECKING:
     from churnml.serving.rows import Read

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from churnml.errors import ChurnMLError
     from churnml.history.asof import History
     from churnml.project import Project
-    from churnml.serving.ledger import Store
     from churnml.serving.logs import Log
+    from churnml.serving.store.store import Store
 
 
 def start(
