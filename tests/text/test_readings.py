@@ -160,6 +160,50 @@ def test_words_of_another_tone_than_a_source_tells_show_nothing(
     assert (rows[3]["evidence"], rows[4]["evidence"]) == (None, None)
 
 
+def test_a_history_in_memory_is_read_as_it_would_be_kept_and_nothing_is_written(
+    reader: Reader, tmp_path: Path
+) -> None:
+    held = history(
+        messages=[
+            message(1, "Please cancel our subscription."),
+            message(2, "Please cancel our subscription.", sentiment="hostile"),
+            message(3, "Bonjour, nous voudrions résilier notre abonnement aujourd'hui, merci."),
+            message(4, None, sentiment="positive"),
+        ],
+        tickets=[{"ticket_id": "t1", "account_id": "b", "opened_at": SAID, "text": "Thank you!"}],
+    )
+    corrections = (correction(SAID + days(9), "cancel_request", "no"),)
+    nowhere, kept = tmp_path / "nowhere", tmp_path / "kept"
+    found = Readings(nowhere, lambda: reader, corrections).read(held)
+    joined = Readings(kept, lambda: reader, corrections).joined(held, silent)
+    assert found.to_pylist() == rows_of(joined)
+    assert found.schema.names == list(READINGS.names)
+    assert not nowhere.exists()
+
+    before = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    again = Readings(kept, lambda: reader, corrections).read(held)
+    assert again.equals(found)
+    assert {path: path.stat().st_mtime_ns for path in kept.iterdir()} == before
+
+
+def test_a_history_in_memory_without_words_has_no_readings(tmp_path: Path) -> None:
+    quiet = history(usage=[{"account_id": "a", "occurred_at": SAID, "event": "view"}])
+    assert Readings(tmp_path, never).read(quiet).num_rows == 0
+    toned = history(messages=[message(1, None, sentiment="hostile")])
+    (row,) = Readings(tmp_path, never).read(toned).to_pylist()
+    assert (row["sentiment"], row["reader"], row["version"]) == ("hostile", "source", None)
+
+
+def test_a_history_in_memory_is_read_by_the_version_of_the_archive_alone(
+    reader: Reader, tmp_path: Path
+) -> None:
+    held = history(messages=[message(1, "Thank you, it works great.")])
+    Readings(tmp_path, lambda: reader).joined(held, silent)
+    other = Reader(reader._vocabulary.model_copy(update={"competitor": ()}), reader.model)
+    with pytest.raises(ConfigError, match=r"1 texts are new.*churnml text reread"):
+        Readings(tmp_path, lambda: other).read(held)
+
+
 def test_only_what_is_new_is_read(
     reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

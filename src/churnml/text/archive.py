@@ -8,7 +8,7 @@ by another version is asked for, never a side effect.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,24 @@ class Archive:
         """Begin anew: the next reading of history reads all of it."""
         self.path.unlink(missing_ok=True)
 
+    def same(self, who: Reader, texts: int) -> Reader:
+        """Make sure that who is to read so many new texts is who read what is there.
+
+        Raises
+        ------
+        ConfigError
+            If that was another version.
+        SourceError
+            If the archive is damaged.
+        """
+        if self.version not in {None, who.version}:
+            raise ConfigError(
+                f"{texts:,} texts are new, and the readings there were made by version "
+                f"{self.version}; this is {who.version}. Models learnt from the former. "
+                "`churnml text reread` reads all of history anew; train again after it."
+            )
+        return who
+
     def complete(
         self,
         history: History,
@@ -153,13 +171,7 @@ class Archive:
             waiting = self._waiting(history, connection)
             if not waiting:
                 return
-            who = reader()
-            if self.version not in {None, who.version}:
-                raise ConfigError(
-                    f"{waiting:,} texts are new, and the readings there were made by version "
-                    f"{self.version}; this is {who.version}. Models learnt from the former. "
-                    "`churnml text reread` reads all of history anew; train again after it."
-                )
+            who = self.same(reader(), waiting)
             done = 0
             connection.execute(f"SELECT digest, text FROM {_WAITING} ORDER BY digest")
             while rows := connection.fetchmany(_CHUNK):
@@ -204,6 +216,12 @@ class Archive:
         if self.path.is_file():
             with pq.ParquetFile(self.path) as file:
                 yield from file.iter_batches()
+
+
+def rows_of(texts: Mapping[str, str], who: Reader) -> pa.Table:
+    """Read texts, by their digest, into the archive's columns; nothing is kept."""
+    found = zip(texts, who.stream(texts.values()), strict=True)
+    return pa.Table.from_pylist([_row(digest, reading) for digest, reading in found], SCHEMA)
 
 
 def _row(digest: str, reading: Reading) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from churnml.history.asof import History
 from churnml.history.dialect import literal, said
 from churnml.history.memory import ARROW_TYPES
 from churnml.history.tables import COMPETITOR_LEVELS, READINGS
-from churnml.text.archive import PARTS, Archive
+from churnml.text.archive import PARTS, SCHEMA, Archive, rows_of
 from churnml.text.corrections import Correction, Value
 from churnml.text.evidence import read_evidence, write_evidence
 from churnml.text.reading import Reader
@@ -40,6 +40,7 @@ LAYOUT = 2
 KEPT = 3  # tables; whoever began to compute from one goes on with it
 _GROUP = 50_000  # rows that are passed over at once when one account is asked for
 _MADE_FROM = b"churnml_made_from"
+_BESIDE = "churnml_read_beside"
 _SCHEMA = pa.schema([(column.name, ARROW_TYPES[column.kind]) for column in READINGS.columns])
 Row = dict[str, Any]
 
@@ -113,6 +114,46 @@ class Readings:
             ),
         )
 
+    def read(self, history: History) -> pa.Table:
+        """Give the readings of a history in memory, written nowhere.
+
+        Its texts are read as they stand, whatever the archive holds of them: one version says the
+        same of a text each time. Corrections count here too, by the ids of the texts.
+
+        Parameters
+        ----------
+        history : History
+            A few accounts' rows. Readings that a source gave it are not looked at.
+
+        Returns
+        -------
+        pyarrow.Table
+            All columns of `READINGS`; no row where history has no words.
+
+        Raises
+        ------
+        ConfigError
+            If something is to be read, and what is in the archive was read by another version.
+        SourceError
+            If the archive is damaged, or memory does not suffice.
+        """
+        words = spoken(history)
+        if words is None:
+            return _SCHEMA.empty_table()
+        with history.connect() as connection:
+            found = _fetch(
+                connection,
+                "SELECT DISTINCT sha256(text) AS digest, text "
+                f"FROM ({words}) WHERE text IS NOT NULL ORDER BY digest",
+            )
+            texts = dict(zip(*found.to_pydict().values(), strict=True))
+            archive, version, read = Archive(self.folder), None, SCHEMA.empty_table()
+            if texts:
+                who = archive.same(self.reader(), len(texts))
+                version, read = who.version, rows_of(texts, who)
+            connection.register(_BESIDE, read)
+            return self._laid_out(connection, _first_versions(words, f"FROM {_BESIDE}", version))
+
     def forget_tables(self) -> None:
         """Remove what was laid out, which is soon made again; what was read stays."""
         for path in self.folder.glob("readings-*.parquet"):
@@ -129,28 +170,33 @@ class Readings:
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
-    def _write(self, words: str, history: History, archive: Archive, made_from: str) -> None:
+    def _laid_out(self, connection: duckdb.DuckDBPyConnection, first: str) -> pa.Table:
+        """Lay all versions out, from the query of the first ones."""
         wanted = sorted({item.text_id for item in self.corrections})
+        connection.register("corrected", pa.table({"text_id": pa.array(wanted, pa.string())}))
+        firsts = _fetch(
+            connection, f"SELECT * FROM ({first}) WHERE text_id IN (FROM corrected)"
+        ).to_pylist()
+        later = pa.Table.from_pylist(list(_versions(firsts, self.corrections)), _SCHEMA)
+        connection.register("versions", later)
+        names = ", ".join(f'"{name}"' for name in _SCHEMA.names)
+        table = _fetch(
+            connection,
+            f"SELECT {names} FROM ({first}) WHERE text_id NOT IN (FROM corrected) "
+            f"UNION ALL SELECT {names} FROM versions "
+            "ORDER BY account_id, said_at, text_id, recorded_at",
+        )
+        return table.cast(_SCHEMA)
+
+    def _write(self, words: str, history: History, archive: Archive, made_from: str) -> None:
+        first = _first_versions(words, archive.relation, archive.version)
         with history.connect() as connection:
-            connection.register("corrected", pa.table({"text_id": pa.array(wanted, pa.string())}))
-            first = _first_versions(words, archive)
-            firsts = _fetch(
-                connection, f"SELECT * FROM ({first}) WHERE text_id IN (FROM corrected)"
-            ).to_pylist()
-            later = pa.Table.from_pylist(list(_versions(firsts, self.corrections)), _SCHEMA)
-            connection.register("versions", later)
-            names = ", ".join(f'"{name}"' for name in _SCHEMA.names)
-            table = _fetch(
-                connection,
-                f"SELECT {names} FROM ({first}) WHERE text_id NOT IN (FROM corrected) "
-                f"UNION ALL SELECT {names} FROM versions "
-                "ORDER BY account_id, said_at, text_id, recorded_at",
-            )
+            table = self._laid_out(connection, first)
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self._table(made_from)
         unfinished = path.with_name(f".{path.name}.unfinished")
-        schema = _SCHEMA.with_metadata({_MADE_FROM: made_from.encode()})
-        pq.write_table(table.cast(schema), unfinished, compression="zstd", row_group_size=_GROUP)
+        table = table.replace_schema_metadata({_MADE_FROM: made_from.encode()})
+        pq.write_table(table, unfinished, compression="zstd", row_group_size=_GROUP)
         unfinished.replace(path)
         tables = self.folder.glob("readings-*.parquet")
         for old in sorted(tables, key=lambda item: item.stat().st_mtime_ns)[:-KEPT]:
@@ -165,9 +211,9 @@ def _told(path: Path) -> str | None:
         return None
 
 
-def _first_versions(words: str, archive: Archive) -> str:
+def _first_versions(words: str, archive: str, version: str | None) -> str:
     """Write the query of what was read first: a tone that a source told goes before the model's."""
-    version = literal(archive.version or "")
+    by = literal(version or "")
     parts = ", ".join(f'"{name}"' for name in PARTS if name != "sentiment")
     # The words that sound as the model says show no other tone.
     toneless = "nullif(json_merge_patch(evidence, '{\"sentiment\": null}')::VARCHAR, '{}')"
@@ -176,11 +222,11 @@ def _first_versions(words: str, archive: Archive) -> str:
         SELECT text_id, account_id, said_at, recorded_at, NULL::TIMESTAMP AS replaced_at,
             origin, contact_id,
             CASE WHEN given IS NOT NULL THEN 'source' ELSE 'model' END AS reader,
-            CASE WHEN language IS NOT NULL THEN {version} END AS version,
+            CASE WHEN language IS NOT NULL THEN {by} END AS version,
             language, coalesce(given, sentiment) AS sentiment, {parts},
             CASE WHEN {other} THEN {toneless} ELSE evidence END AS evidence
         FROM ({words}) AS words
-        LEFT JOIN ({archive.relation}) AS archive ON sha256(words.text) = archive.digest"""
+        LEFT JOIN ({archive}) AS archive ON sha256(words.text) = archive.digest"""
 
 
 def _versions(firsts: Iterable[Row], corrections: Sequence[Correction]) -> Iterator[Row]:
