@@ -122,7 +122,20 @@ def unfit(errors: Sequence[ErrorDetails], names: Names | None = None) -> Problem
         return Problem(400, "not-json", f"the body is no JSON: {why}.")
     # A long body may have any number of faults, and the nearest name of each takes long to find.
     faults = [_fault(item, names or Names()) for item in errors[:_TOLD]]
-    more = f" and {len(errors) - 1} more places" if len(errors) > 1 else ""
+    return misfit(faults, len(errors))
+
+
+def misfit(faults: Sequence[Fault], count: int) -> Problem:
+    """Say where a request does not fit.
+
+    Parameters
+    ----------
+    faults : sequence of Fault
+        The first of them.
+    count : int
+        How many there are.
+    """
+    more = f" and {count - 1} more places" if count > 1 else ""
     first = f"{faults[0].at}{more}: {faults[0].why}" if faults else "it does not fit."
     return Problem(422, "unfit", f"the request does not fit at {first}", faults=faults)
 
