@@ -193,6 +193,11 @@ class Project:
         return self.var / "history"
 
     @property
+    def posted(self) -> Path:
+        """What was posted to the service, for history to be read from."""
+        return self.var / "posted"
+
+    @property
     def readings(self) -> Path:
         """What customers' texts say, by the version of the reader that read them."""
         return self.var / "readings"

@@ -41,7 +41,10 @@ def test_a_store_is_made_copied_and_put_back(run: Call, small_project: Path) -> 
     assert status == 2
     assert "rows are there: 2 of audit, 2 of keys." in err
     status, out, _ = run("store", "restore", copy, "-C", small_project, "--replace", "--json")
-    assert json.loads(out) == {"schema": "0003", "rows": {"audit": 1, "keys": 1, "scores": 0}}
+    assert json.loads(out) == {
+        "schema": "0004",
+        "rows": {"audit": 1, "events": 0, "keys": 1, "scores": 0},
+    }
     status, out, _ = run("store", "status", "-C", small_project)
     assert (status, out.splitlines()) == (0, [
         f"store   {label}", "schema  0003, expected 0003", "audit   1", "keys    1", "scores  0",

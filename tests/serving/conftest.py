@@ -94,6 +94,20 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
         service.store.close()
 
 
+@pytest.fixture
+def store_in() -> Iterator[Callable[[Path], Store]]:
+    """Give what makes an empty store in a folder."""
+    made: list[Store] = []
+
+    def make_in(folder: Path) -> Store:
+        made.append(store_at(folder))
+        return made[-1]
+
+    yield make_in
+    for store in made:
+        store.close()
+
+
 @pytest.fixture(scope="session")
 def ask(
     company: Project, trained: Trained, tmp_path_factory: pytest.TempPathFactory
@@ -101,7 +115,7 @@ def ask(
     """Give a service over the company that any test may ask."""
     store, log = store_at(tmp_path_factory.mktemp("store")), io.StringIO()
     service = start(company, "churn_90d", store, log_to(log))
-    yield Asker(service, create_app(service), store, key_in(store, Scope.SCORE), log)
+    yield Asker(service, create_app(service), store, key_in(store, *Scope), log)
     service.close()
     store.close()
 

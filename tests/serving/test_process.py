@@ -26,7 +26,8 @@ pytestmark = pytest.mark.slow
 def served(company: Project, trained: Trained) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     churnml = [sys.executable, "-m", "churnml"]
     home = ["--project", str(company.root)]
-    create = [*churnml, "keys", "create", "tests", "--scope", "score", *home]
+    scopes = ["--scope", "score", "--scope", "ingest"]
+    create = [*churnml, "keys", "create", "tests", *scopes, *home]
     key = subprocess.run(create, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     serve = [*churnml, "serve", "churn_90d", "--port", "0", *home]
     with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as process:
@@ -65,7 +66,7 @@ def test_the_examples_of_the_page_answer(
     _, url, key = served
     page = (root / "docs" / "service.md").read_text(encoding="utf-8")
     examples = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    assert len(examples) == 4
+    assert len(examples) == 5
     account = scores.scores[0].account_id
     for example in examples:
         done = subprocess.run(

@@ -199,7 +199,12 @@ def _execute(
 
 
 def compute_live(
-    history: History, program: Program, accounts: Sequence[str], cutoff: dt.datetime
+    history: History,
+    program: Program,
+    accounts: Sequence[str],
+    cutoff: dt.datetime,
+    *,
+    everybody: History | None = None,
 ) -> pa.Table:
     """Compute features of some accounts at one cutoff, from their rows alone.
 
@@ -216,6 +221,8 @@ def compute_live(
         The accounts.
     cutoff : datetime
         UTC, naive.
+    everybody : History, optional
+        What custom features are shown, which may compare accounts; `history` if omitted.
 
     Returns
     -------
@@ -242,7 +249,8 @@ def compute_live(
         cells[key] = cells_from_rows(fact, rows[key.table], cut)
     account = np.array([unique[name] for name in accounts], dtype=np.int64)
     pairs = Pairs(account, np.zeros_like(account), len(unique))
-    given = run_functions(history, program, accounts, np.full(len(accounts), instant))
+    instants = np.full(len(accounts), instant)
+    given = run_functions(everybody or history, program, accounts, instants)
     return _table(program, combine(program, cut, cells, pairs, given))
 
 

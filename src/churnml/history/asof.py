@@ -25,7 +25,7 @@ from sqlglot import exp
 
 from churnml.errors import ConfigError, DataError, SourceError, nearest
 from churnml.history.dialect import no_room, said
-from churnml.history.manifest import read_manifest
+from churnml.history.manifest import NOTHING_POSTED, Mark, read_manifest
 from churnml.history.memory import only, typed
 from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, STANDARD, Column, Table
 
@@ -147,6 +147,8 @@ class History:
     learned_until : mapping of str to datetime
         When people said the latest of what the maker of such a table had learned, UTC and naive:
         what it tells of earlier times it tells in hindsight.
+    posted : Mark
+        How much of what was posted to the service the tables hold.
     """
 
     contracts: Mapping[str, Table]
@@ -156,6 +158,7 @@ class History:
     stale_days: Mapping[str, float] = field(default_factory=dict)
     made_by: Mapping[str, str] = field(default_factory=dict)
     learned_until: Mapping[str, dt.datetime] = field(default_factory=dict)
+    posted: Mark = NOTHING_POSTED
 
     @classmethod
     def open(cls, folder: Path) -> History:
@@ -190,6 +193,7 @@ class History:
             stale_days=MappingProxyType(
                 {k: v.stale_days for k, v in manifest.tables.items() if v.stale_days is not None}
             ),
+            posted=manifest.posted,
         )
 
     @classmethod

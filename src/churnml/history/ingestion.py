@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
+import pyarrow.parquet as pq
 
 from churnml.errors import ConfigError
 from churnml.history.checks import Checked, checked, keep_accounts, with_repeats
@@ -21,12 +22,13 @@ from churnml.history.dialect import identifier, instant, literal, run
 from churnml.history.extracts import Extract, Opener
 from churnml.history.faults import MEANINGS, Fault, Severity
 from churnml.history.findings import Counts, count, overlap, quarantine
+from churnml.history.manifest import MANIFEST, NOTHING_POSTED
 from churnml.history.mappings import MappedTable, map_table, missing_columns
+from churnml.history.posted import Posted, laid_over
 from churnml.history.report import Finding, Report, TableReport
 from churnml.history.source_state import SourceState
 from churnml.history.sources import Sources, TableSource, check_sources
 from churnml.history.store import (
-    MANIFEST,
     READING,
     Written,
     derive_accounts,
@@ -35,6 +37,7 @@ from churnml.history.store import (
     replace_folder,
     workplace,
     write_manifest,
+    write_rows,
     write_table,
 )
 from churnml.history.tables import RECORDED_AT, Table
@@ -54,6 +57,7 @@ def ingest(
     progress: Progress | None = None,
     memory: str = "2GB",
     clock: dt.datetime | None = None,
+    posted: Path | None = None,
 ) -> Report:
     """Read all sources, check every row, and write clean history.
 
@@ -78,6 +82,8 @@ def ingest(
         DuckDB's bound; beyond it work goes to disk. Raise it where there is room.
     clock : datetime, optional
         Now, UTC and naive; what is dated later cannot have happened. The machine's if not given.
+    posted : Path, optional
+        The folder of what was posted to the service; see `churnml.history.posted`.
 
     Returns
     -------
@@ -97,15 +103,16 @@ def ingest(
     now = clock or dt.datetime.now(dt.UTC).replace(tzinfo=None)
     with _told_if_unwritable(into), contextlib.ExitStack() as open_:
         put_back(into)
-        state = SourceState.of(sources, base)
+        sent = None if posted is None else Posted.read(posted)
+        state = SourceState.of(sources, base, sent)
         work = open_.enter_context(workplace(into, alone=True))
         connection = open_.enter_context(duckdb.connect(":memory:"))
         _prepare(connection, work, memory)
         reading = _Reading(
-            sources, base.resolve(), work, connection, progress or _silent, clock=now
+            sources, base.resolve(), work, connection, progress or _silent, now, sent
         )
         report = reading.run()
-        state.require_unchanged(sources, base)
+        state.require_unchanged(sources, base, sent)
         _put_quarantine(work / "aside", quarantine, reading.contracts)
         if report.written:
             write_manifest(
@@ -113,6 +120,7 @@ def ingest(
                 observed_until=report.observed_until,
                 tables={item.name: reading.written(item) for item in report.tables},
                 reading=state.as_json(),
+                posted=sent.mark if sent is not None else NOTHING_POSTED,
             )
             replace_folder(work / "clean", into)
     (progress or _silent)("done", 1.0)
@@ -130,7 +138,7 @@ def _told_if_unwritable(into: Path) -> Iterator[None]:
         ) from error
 
 
-def is_current(sources: Sources, *, base: Path, into: Path) -> bool:
+def is_current(sources: Sources, *, base: Path, into: Path, posted: Path | None = None) -> bool:
     """Whether clean history is what reading the sources again would give.
 
     History that a killed process left aside is put back first; hold the lock of `ingest`.
@@ -143,6 +151,8 @@ def is_current(sources: Sources, *, base: Path, into: Path) -> bool:
         The folder that relative paths start from.
     into : Path
         The folder of clean history.
+    posted : Path, optional
+        The folder of what was posted to the service.
 
     Returns
     -------
@@ -161,7 +171,8 @@ def is_current(sources: Sources, *, base: Path, into: Path) -> bool:
         return False
     if not (into / MANIFEST).is_file() or any(_is_database(s) for s in sources.tables.values()):
         return False
-    return bool(before == SourceState.of(sources, base).as_json())
+    sent = None if posted is None else Posted.read(posted)
+    return bool(before == SourceState.of(sources, base, sent).as_json())
 
 
 def _record_times(item: MappedTable) -> list[str]:
@@ -177,7 +188,7 @@ def _silent(what: str, share: float) -> None:
 
 
 def _prepare(connection: DuckDBPyConnection, work: Path, memory: str) -> None:
-    for folder in ("copies", "clean", "aside", "spill"):
+    for folder in ("copies", "clean", "laid", "aside", "spill"):
         (work / folder).mkdir()
     connection.execute("SET TimeZone = 'UTC'")
     # A bound parameter would make DuckDB import pandas, which takes most of a second.
@@ -197,6 +208,7 @@ class _Reading:
     connection: DuckDBPyConnection
     progress: Progress
     clock: dt.datetime
+    posted: Posted | None = None
 
     @property
     def contracts(self) -> Mapping[str, Table]:
@@ -208,11 +220,14 @@ class _Reading:
         if accounts is not None:
             keep_accounts(self.connection, accounts)
         found = self._end_of_observation(mapped)
+        if found is None and self.posted is not None and self.posted.newest is not None:
+            found = self.posted.newest
         # Where there is none, tables may still say why: each is judged as if all had happened.
         end = found or self.clock
         for place, (name, item) in enumerate(mapped.items()):
             self.progress(f"checking {name}", 0.5 + 0.5 * place / len(mapped))
             reports[name] = self._table(item, end, known=accounts is not None)
+        reports |= self._posted_alone(reports, end)
         notes = []
         if "accounts" not in self.sources.tables:
             notes.append("No accounts table: unknown and later accounts were not looked for.")
@@ -225,13 +240,13 @@ class _Reading:
                 "observed_until is not given, and no table tells of a sound event in the past to "
                 "derive it from. Set observed_until to the time at which the data was exported."
             )
-        return Report(end, ordered, tuple(notes), written=not refused)
+        return Report(self._until(end), ordered, tuple(notes), written=not refused)
 
     def written(self, report: TableReport) -> Written:
         """Say what the manifest tells of a table that was not refused."""
-        contract, source = self.contracts[report.name], self.sources.tables[report.name]
-        ageless = contract.scheduled or source.derive
-        stale_days = None if ageless else source.stale_days
+        contract, source = self.contracts[report.name], self.sources.tables.get(report.name)
+        ageless = contract.scheduled or source is None or source.derive
+        stale_days = None if source is None or ageless else source.stale_days
         return Written(contract, report.clean, report.span.newest, stale_days)
 
     def _map_all(self) -> tuple[dict[str, MappedTable], dict[str, TableReport]]:
@@ -299,10 +314,15 @@ class _Reading:
         checks = with_repeats(self.connection, self._checked(mapped, end, known=known))
         counts = count(self.connection, checks)
         clean = write_table(self.connection, checks, self.work / "clean")
+        present, posted = mapped.present, 0
+        contradicted: list[Finding] = []
+        if table.name in self._sent:
+            clean, present, posted, contradicted = self._lay(table, mapped.present)
+            end = self._until(end)
         if counts.aside:
             quarantine(self.connection, checks, self.work / "aside" / f"{table.name}.csv")
-        span = measure(self.connection, table, mapped.present, self.work / "clean", end)
-        findings = [*counts.findings, *_whole(table, source, counts, span.age_days)]
+        span = measure(self.connection, table, present, self.work / "clean", end)
+        findings = [*counts.findings, *contradicted, *_whole(table, source, counts, span.age_days)]
         if table.name == "subscriptions":
             found = overlap(self.connection, checks)
             findings += [found] if found else []
@@ -317,7 +337,64 @@ class _Reading:
             unused=mapped.unused,
             findings=tuple(findings),
             refused=_refused(source, counts),
+            posted=posted,
         )
+
+    @property
+    def _sent(self) -> tuple[str, ...]:
+        return () if self.posted is None else self.posted.tables
+
+    def _until(self, end: dt.datetime) -> dt.datetime:
+        """Tell the end of observation with what was posted, which may reach further."""
+        newest = None if self.posted is None else self.posted.newest
+        return end if newest is None else max(end, newest + dt.timedelta(microseconds=1))
+
+    def _posted_alone(
+        self, reports: Mapping[str, TableReport], end: dt.datetime
+    ) -> dict[str, TableReport]:
+        """Write the tables that were posted and that no source gives."""
+        found = {}
+        for name in self._sent:
+            if name in reports or name in self.sources.tables:
+                continue
+            table = self.contracts[name]
+            clean, present, posted, contradicted = self._lay(table, None)
+            found[name] = TableReport(
+                name=name,
+                origin="posted to the service",
+                read=0,
+                clean=clean,
+                quarantined=0,
+                span=measure(
+                    self.connection, table, present, self.work / "clean", self._until(end)
+                ),
+                findings=tuple(contradicted),
+                posted=posted,
+            )
+        return found
+
+    def _lay(
+        self, table: Table, there: tuple[str, ...] | None
+    ) -> tuple[int, tuple[str, ...], int, list[Finding]]:
+        """Lay what was posted over the clean rows of a table; tell what came of it."""
+        assert self.posted is not None  # noqa: S101 - it names the table
+        written = self.work / "clean" / f"{table.name}.parquet"
+        base = None if there is None else f"(FROM read_parquet({literal(written)}))"
+        sent = [
+            name
+            for name in pq.read_schema(self.posted.file(table.name)).names
+            if name in table.names
+        ]
+        laid = laid_over(table, base, there or (), self.posted.relation(table.name), sent)
+        clean = write_rows(self.connection, table, laid.present, laid.query, self.work / "laid")
+        rows = self._count(table, f"SELECT count(*) FROM {self.posted.relation(table.name)}")
+        otherwise = self._count(table, laid.contradicting)
+        (self.work / "laid" / written.name).replace(written)
+        return clean, laid.present, rows, _contradicted(otherwise)
+
+    def _count(self, table: Table, sql: str) -> int:
+        row = run(self.connection, table.name, sql).fetchone()
+        return int(row[0]) if row else 0
 
     def _left_out(self, mapped: MappedTable, source: TableSource, counts: Counts) -> int:
         if source.where is None:
@@ -356,6 +433,13 @@ def _unmapped(table: Table, extract: Extract, missing: tuple[str, ...]) -> Table
         findings=findings,
         refused=f"required columns have no source: {', '.join(missing)}",
     )
+
+
+def _contradicted(rows: int) -> list[Finding]:
+    if not rows:
+        return []
+    said = "what the first row of its key says; posted rows may only add what became known later"
+    return [Finding(Fault.CONFLICT, None, Severity.WARNING, False, rows, said)]
 
 
 def _whole(table: Table, source: TableSource, counts: Counts, age: float | None) -> list[Finding]:

@@ -35,6 +35,25 @@ class TableEntry:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """The last event, of those posted to the service, that something holds.
+
+    Parameters
+    ----------
+    number : int
+        Its place among all; 0 where there is none.
+    digest : str
+        SHA-256 of what it says: a store that went back to a backup numbers others alike.
+    """
+
+    number: int = 0
+    digest: str = ""
+
+
+NOTHING_POSTED = Mark()
+
+
+@dataclass(frozen=True)
 class Manifest:
     """What a folder of clean history holds.
 
@@ -44,10 +63,13 @@ class Manifest:
         The end of observation, UTC and naive.
     tables : mapping of str to TableEntry
         The tables that are present.
+    posted : Mark
+        How much of what was posted they hold.
     """
 
     observed_until: dt.datetime
     tables: Mapping[str, TableEntry]
+    posted: Mark = NOTHING_POSTED
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -76,6 +98,7 @@ def read_manifest(folder: Path) -> Manifest:
                 )
                 for name, entry in content["tables"].items()
             },
+            posted=Mark(**content.get("posted", {})),
         )
     except FileNotFoundError as error:
         raise SourceError(

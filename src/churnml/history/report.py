@@ -114,6 +114,8 @@ class TableReport:
         What is wrong.
     refused : str, optional
         Why the table would corrupt scores.
+    posted : int
+        Rows that were posted to the service and laid over these; `clean` counts what came out.
     """
 
     name: str
@@ -126,6 +128,7 @@ class TableReport:
     unused: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     refused: str | None = None
+    posted: int = 0
 
 
 @dataclass(frozen=True)

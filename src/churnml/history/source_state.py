@@ -9,6 +9,7 @@ from typing import Any
 
 from churnml.errors import SourceError
 from churnml.history.extracts import find_files
+from churnml.history.posted import Posted
 from churnml.history.sources import Sources
 
 
@@ -31,7 +32,7 @@ class SourceState:
     files: dict[str, list[int]]
 
     @classmethod
-    def of(cls, sources: Sources, base: Path) -> SourceState:
+    def of(cls, sources: Sources, base: Path, posted: Posted | None = None) -> SourceState:
         """Take the state as it is now.
 
         Parameters
@@ -40,6 +41,8 @@ class SourceState:
             Where each table comes from.
         base : Path
             The folder that relative paths start from.
+        posted : Posted, optional
+            What was posted to the service.
 
         Raises
         ------
@@ -50,13 +53,14 @@ class SourceState:
         for module in sorted(Path(__file__).parent.glob("*.py")):
             code.update(module.read_bytes())
         config = hashlib.sha256(sources.model_dump_json().encode()).hexdigest()
-        return cls(config, code.hexdigest(), _files(sources, base.resolve()))
+        files = _files(sources, base.resolve()) | (posted.state() if posted else {})
+        return cls(config, code.hexdigest(), files)
 
     def as_json(self) -> dict[str, Any]:
         """Give the state as JSON keeps it."""
         return asdict(self)
 
-    def require_unchanged(self, sources: Sources, base: Path) -> None:
+    def require_unchanged(self, sources: Sources, base: Path, posted: Posted | None = None) -> None:
         """Refuse a reading of which nobody can say what it read.
 
         Parameters
@@ -65,13 +69,15 @@ class SourceState:
             Where each table comes from.
         base : Path
             The folder that relative paths start from.
+        posted : Posted, optional
+            What was posted to the service.
 
         Raises
         ------
         SourceError
             If a file has come, gone or changed since the state was taken.
         """
-        now = _files(sources, base.resolve())
+        now = _files(sources, base.resolve()) | (posted.state() if posted else {})
         every = {**self.files, **now}
         changed = [path for path in every if self.files.get(path) != now.get(path)]
         if changed:

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from churnml.history.checks import Checked
 from churnml.history.dialect import identifier, instant, literal, run
+from churnml.history.manifest import MANIFEST, NOTHING_POSTED, Mark
 from churnml.history.report import Span
 from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, Table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MANIFEST, READING = "manifest.json", "reading.json"
+READING = "reading.json"
 _REPLACED, _DISCARDED = "replaced", "discarded"
 _ABANDONED_AFTER = 24 * 3600.0
 
@@ -109,6 +110,13 @@ def _closed(table: Table, present: tuple[str, ...], rows: str) -> str:
     return f"SELECT * REPLACE (least({end}, {following}) AS {end}) FROM ({rows})"
 
 
+def order(table: Table, present: Iterable[str]) -> str:
+    """Write by what the rows of a table are sorted: accounts first, and the same rows alike."""
+    first = (ACCOUNT_ID, table.time, *table.key)
+    names = (name for name in dict.fromkeys((*first, *present)) if name in {*present})
+    return ", ".join(map(identifier, names))
+
+
 def write_rows(
     connection: DuckDBPyConnection,
     table: Table,
@@ -137,14 +145,12 @@ def write_rows(
         The number of rows.
     """
     columns = ", ".join(identifier(name) for name in present)
-    first = (ACCOUNT_ID, table.time, *table.key)
-    order = ", ".join(identifier(name) for name in dict.fromkeys((*first, *present)))
     path = folder / f"{table.name}.parquet"
     row = run(
         connection,
         table.name,
-        f"COPY (SELECT {columns} FROM ({query}) ORDER BY {order}) TO {literal(path)} "
-        "(FORMAT parquet, COMPRESSION zstd)",
+        f"COPY (SELECT {columns} FROM ({query}) ORDER BY {order(table, present)}) "
+        f"TO {literal(path)} (FORMAT parquet, COMPRESSION zstd)",
     ).fetchone()
     return int(row[0]) if row else 0
 
@@ -241,6 +247,7 @@ def write_manifest(
     observed_until: dt.datetime,
     tables: Mapping[str, Written],
     reading: Mapping[str, Any],
+    posted: Mark = NOTHING_POSTED,
 ) -> None:
     """Write the manifest, last of all: history without it is none.
 
@@ -255,9 +262,12 @@ def write_manifest(
     reading : mapping
         What was read, by which `ingestion.is_current` tells whether to read again. It is kept
         apart because the times of files are not the same on every machine.
+    posted : Mark
+        How much of what was posted to the service the tables hold.
     """
     content = {
         "observed_until": observed_until.isoformat(),
+        "posted": asdict(posted),
         "tables": {
             name: {
                 "rows": item.rows,

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import datetime as dt
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from churnml.errors import DataError
+import pyarrow as pa
+
+from churnml.errors import DataError, LabelError
 from churnml.features.engine import compute_live
 from churnml.features.facts import compile_catalogue
 from churnml.history.tables import ACCOUNT_ID
 from churnml.labels import asked, population
 from churnml.serving.scorer import Rows, observed, of_history, score_matrix
-from churnml.training.tables import require_unchanged, stale_tables
+from churnml.training.tables import require_unchanged
 
 if TYPE_CHECKING:
     from churnml.features.catalogue import Catalogue
     from churnml.features.facts import Program
     from churnml.history.asof import History
+    from churnml.labels import HistorySpec
     from churnml.project import Project
     from churnml.serving.bundles import Loaded
     from churnml.serving.histories import Histories
+    from churnml.serving.live import Live
     from churnml.serving.scores import Scored
 
-_KEPT = 8  # cutoffs whose population is remembered
+_KEPT = 8  # answers of bundles to kinds of history
 UNKNOWN = "it is unknown, was not active, or was known to be leaving."
 FAR = "its renewal is not near, as all were that the model learnt from."
 
@@ -67,47 +70,17 @@ class AccountScores:
 
 
 @dataclass(frozen=True, eq=False)
-class _Standing:
-    """What a bundle can be asked of a history at a cutoff."""
+class _Question:
+    """What a bundle asks of history."""
 
-    history: History
-    cutoff: dt.datetime
+    spec: HistorySpec
     catalogue: Catalogue
     program: Program
-    arr: Mapping[str, float | None]  # of the accounts that can be asked about
-    far: frozenset[str]
-    stale: tuple[str, ...]
 
     @classmethod
-    def of(cls, history: History, loaded: Loaded, cutoff: dt.datetime) -> _Standing:
+    def of(cls, loaded: Loaded, history: History) -> _Question:
         spec, catalogue = of_history(loaded.bundle, history)
-        everybody = population(history, spec, cutoff)
-        people = asked(history, spec, loaded.bundle.manifest.cutoffs, everybody)
-        arr = dict(zip(people[ACCOUNT_ID].to_pylist(), people["arr"].to_pylist(), strict=True))
-        return cls(
-            history,
-            cutoff,
-            catalogue,
-            compile_catalogue(catalogue, history.contracts),
-            arr,
-            frozenset(everybody[ACCOUNT_ID].to_pylist()) - arr.keys(),
-            tuple(item.table for item in stale_tables(history, catalogue, cutoff)),
-        )
-
-    def score(self, loaded: Loaded, accounts: Sequence[str]) -> AccountScores:
-        there = [name for name in accounts if name in self.arr]
-        absent = {
-            name: FAR if name in self.far else UNKNOWN for name in accounts if name not in self.arr
-        }
-        if not there:
-            return AccountScores((), absent, self.stale)
-        frame = compute_live(self.history, self.program, there, self.cutoff)
-        frame = frame.select(list(loaded.bundle.features))
-        of = Rows(there, [self.cutoff] * len(there), [self.arr[name] for name in there])
-        values = frame.to_pylist()
-        found = score_matrix(loaded.bundle, of, loaded.bundle.matrix(frame), values, self.catalogue)
-        told = (AccountScore(s, loaded.unseen(v)) for s, v in zip(found, values, strict=True))
-        return AccountScores(tuple(told), absent, self.stale)
+        return cls(spec, catalogue, compile_catalogue(catalogue, history.contracts))
 
 
 class Accounts:
@@ -119,18 +92,20 @@ class Accounts:
         Whose accounts.
     histories : Histories
         Where their history comes from.
+    live : Live
+        Adds what was posted since.
     """
 
-    def __init__(self, project: Project, histories: Histories) -> None:
+    def __init__(self, project: Project, histories: Histories, live: Live) -> None:
         self._project = project
         self._histories = histories
-        self._alone = threading.Lock()
-        self._standings: OrderedDict[tuple[str, dt.datetime], _Standing] = OrderedDict()
+        self._live = live
+        self._questions: OrderedDict[tuple[Any, ...], _Question] = OrderedDict()
 
     @property
     def observed_until(self) -> dt.datetime:
         """The end of observation, beyond which nobody can be scored."""
-        return self._histories.now.observed_until
+        return self._live.observed_until(self._histories.now)
 
     def score(
         self, loaded: Loaded, accounts: Sequence[str], as_of: dt.datetime | None
@@ -164,18 +139,43 @@ class Accounts:
     def _score(
         self, loaded: Loaded, accounts: Sequence[str], as_of: dt.datetime | None
     ) -> AccountScores:
-        history = self._histories.now
-        standing = self._standing(history, loaded, observed(history, as_of))
-        return standing.score(loaded, accounts)
+        clean = self._histories.now
+        history = self._live.of(clean, accounts)
+        cutoff = observed(history, as_of)
+        question = self._question(loaded, history)
+        everybody = _population(history, question.spec, cutoff)
+        people = asked(history, question.spec, loaded.bundle.manifest.cutoffs, everybody)
+        arr = dict(zip(people[ACCOUNT_ID].to_pylist(), people["arr"].to_pylist(), strict=True))
+        far = frozenset(everybody[ACCOUNT_ID].to_pylist()) - arr.keys()
+        there = [name for name in accounts if name in arr]
+        absent = {name: FAR if name in far else UNKNOWN for name in accounts if name not in arr}
+        stale = self._live.stale(clean, question.catalogue, cutoff)
+        if not there:
+            return AccountScores((), absent, stale)
+        frame = compute_live(history, question.program, there, cutoff, everybody=clean)
+        frame = frame.select(list(loaded.bundle.features))
+        of = Rows(there, [cutoff] * len(there), [arr[name] for name in there])
+        values = frame.to_pylist()
+        matrix = loaded.bundle.matrix(frame)
+        found = score_matrix(loaded.bundle, of, matrix, values, question.catalogue)
+        told = (AccountScore(s, loaded.unseen(v)) for s, v in zip(found, values, strict=True))
+        return AccountScores(tuple(told), absent, stale)
 
-    def _standing(self, history: History, loaded: Loaded, cutoff: dt.datetime) -> _Standing:
-        key = loaded.bundle.id, cutoff
-        with self._alone:
-            known = self._standings.get(key)
-            if known is None or known.history is not history:
-                known = _Standing.of(history, loaded, cutoff)
-            self._standings[key] = known
-            self._standings.move_to_end(key)
-            while len(self._standings) > _KEPT:
-                self._standings.popitem(last=False)
-        return known
+    def _question(self, loaded: Loaded, history: History) -> _Question:
+        """Ask a bundle once of each kind of history what it needs of it."""
+        columns = tuple((name, table.names) for name, table in sorted(history.contracts.items()))
+        key = loaded.bundle.id, tuple(sorted(history.made_by.items())), columns
+        found = self._questions.get(key) or _Question.of(loaded, history)
+        self._questions[key] = found
+        self._questions.move_to_end(key)
+        while len(self._questions) > _KEPT:
+            self._questions.popitem(last=False)
+        return found
+
+
+def _population(history: History, spec: HistorySpec, cutoff: dt.datetime) -> pa.Table:
+    """List those of a few accounts that can be scored; of all, that none ever was is a fault."""
+    try:
+        return population(history, spec, cutoff)
+    except LabelError:
+        return pa.table({ACCOUNT_ID: pa.array([], pa.string()), "arr": pa.array([], pa.float64())})

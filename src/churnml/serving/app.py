@@ -9,6 +9,7 @@
     POST /v1/scores/batch                      up to 1,000 rows
     POST /v1/scores/bulk                       any number, line by line
     POST /v1/scores/accounts                   accounts, from history
+    POST /v1/events                            rows of history, as they happen
     GET  /v1/scores/{account_id}               the last answer again
     GET  /v1/scores/{account_id}/history       all answers again
 """
@@ -31,7 +32,7 @@ from churnml.errors import ChurnMLError
 from churnml.serving.documents import BODIES
 from churnml.serving.edge import Edge
 from churnml.serving.problems import Problem, of_http, request_id, unfit
-from churnml.serving.routes import model, operations, scores
+from churnml.serving.routes import events, model, operations, scores
 from churnml.serving.watch import watch
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.access = service.access
-    for resource in (operations, model, scores):
+    for resource in (operations, model, scores, events):
         app.include_router(resource.router)
     app.add_middleware(
         Edge,
@@ -137,6 +138,21 @@ def _show(document: dict[str, Any], loaded: Loaded) -> None:
         "FeatureRow": row,
         "FeatureRows": {"rows": [row]},
         "AccountsToScore": {"account_ids": ["A000608"], "as_of": None},
+        "EventsToKeep": {
+            "source": "product",
+            "events": [
+                {
+                    "id": "e-1",
+                    "table": "usage",
+                    "row": {
+                        "account_id": "A000001",
+                        "occurred_at": "2026-06-30T09:30:00Z",
+                        "event": "login",
+                        "quantity": 1.0,
+                    },
+                }
+            ],
+        },
     }
     for methods in document["paths"].values():
         for operation in methods.values():

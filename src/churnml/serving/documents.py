@@ -47,6 +47,25 @@ class AccountsToScore(Body):
     as_of: Time | None = None
 
 
+class Event(Body):
+    """A row of history."""
+
+    id: str = Field(
+        min_length=1, max_length=ID_LENGTH, description="Names it, among those of its source."
+    )
+    table: str = Field(max_length=ID_LENGTH, description="Of which table it is a row.")
+    row: dict[str, Any] = Field(
+        description="The columns of the table's contract; a time without a zone is UTC."
+    )
+
+
+class EventsToKeep(Body):
+    """Rows of history, of one source."""
+
+    source: str = Field(min_length=1, max_length=ID_LENGTH, description="What posts them.")
+    events: list[Event] = Field(min_length=1, max_length=1000)
+
+
 class Document(BaseModel):
     """What is answered."""
 
@@ -142,6 +161,13 @@ class ScoreHistory(Document):
     next: str | None = Field(description="The cursor of the next page; null on the last.")
 
 
+class EventsKept(Document):
+    """What became of events."""
+
+    accepted: int = Field(description="Those that are new.")
+    repeated: int = Field(description="Those that had been kept before.")
+
+
 class FeatureDocument(Document):
     """A feature that the model reads."""
 
@@ -226,4 +252,4 @@ class Readiness(Document):
     checks: dict[str, Check]
 
 
-BODIES = (FeatureRow, FeatureRows, AccountsToScore, ProblemDocument)
+BODIES = (FeatureRow, FeatureRows, AccountsToScore, EventsToKeep, ProblemDocument)

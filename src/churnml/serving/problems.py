@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID = "churnml.request_id"  # where the edge leaves it in the scope of ASGI
-_TOLD = 20  # faults of a body
+TOLD = 20  # faults of a body
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def unfit(errors: Sequence[ErrorDetails], names: Names | None = None) -> Problem
         why = errors[0].get("ctx", {}).get("error", "not valid")
         return Problem(400, "not-json", f"the body is no JSON: {why}.")
     # A long body may have any number of faults, and the nearest name of each takes long to find.
-    faults = [_fault(item, names or Names()) for item in errors[:_TOLD]]
+    faults = [_fault(item, names or Names()) for item in errors[:TOLD]]
     return misfit(faults, len(errors))
 
 

@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from churnml.serving.access import Access
@@ -14,6 +15,7 @@ from churnml.serving.accounts import Accounts
 from churnml.serving.answers import answer
 from churnml.serving.bundles import InCharge, Loaded
 from churnml.serving.histories import Histories
+from churnml.serving.inbox import Inbox
 from churnml.serving.logs import Log
 from churnml.serving.metrics import Metrics
 from churnml.serving.scorer import score_matrix
@@ -45,6 +47,8 @@ class Service:
         Where accounts' history comes from; none for a recipe of a flat table.
     accounts : Accounts or None
         Scores accounts by id, where there is history.
+    inbox : Inbox or None
+        Takes events, where there is history.
     metrics : Metrics
         What is measured.
     log : logger
@@ -56,6 +60,7 @@ class Service:
     bundles: InCharge
     histories: Histories | None
     accounts: Accounts | None
+    inbox: Inbox | None
     metrics: Metrics
     log: Log
     access: Access = field(init=False)
@@ -65,10 +70,10 @@ class Service:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="scores")
         self._last = dt.datetime(1970, 1, 1)
 
-    async def aside(self, work: Callable[..., Result], *arguments: Any) -> Result:
+    async def aside(self, work: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
         """Do what takes long in a thread, so that others are answered meanwhile."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, work, *arguments)
+        return await loop.run_in_executor(self._threads, partial(work, *arguments, **named))
 
     def answers(self, read: Read, loaded: Loaded) -> list[dict[str, Any]]:
         """Score rows of features, and tell the scores."""

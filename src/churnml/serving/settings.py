@@ -20,6 +20,8 @@ class Settings(FrozenModel):
         Rows of a batch.
     accounts : int
         Accounts that are scored by one request.
+    events : int
+        Events that are kept by one request.
     rate : float
         Requests a second of a key that names no rate of its own.
     key_seconds : float
@@ -33,6 +35,7 @@ class Settings(FrozenModel):
     time_limit: float = 30.0
     batch_rows: int = 1000
     accounts: int = 100
+    events: int = 1000
     rate: float = 5000.0
     key_seconds: float = 1.0
     watch_seconds: float = 1.0

@@ -9,6 +9,8 @@ from churnml.labels import ColumnLabel
 from churnml.serving.accounts import Accounts
 from churnml.serving.bundles import InCharge, Loaded
 from churnml.serving.histories import Histories
+from churnml.serving.inbox import Inbox
+from churnml.serving.live import Live
 from churnml.serving.metrics import Metrics
 from churnml.serving.service import Service
 from churnml.serving.settings import Settings
@@ -71,8 +73,10 @@ def start(
         log.error("history refused", why=str(error))
 
     bundles = InCharge(project, recipe, model, swapped=swapped, refused=bundle_refused)
-    histories = accounts = None
+    histories = accounts = inbox = None
     if not isinstance(bundles.now.bundle.manifest.label, ColumnLabel):
         histories = Histories(project, opened=opened, refused=history_refused)
-        accounts = Accounts(project, histories)
-    return Service(settings or Settings(), store, bundles, histories, accounts, metrics, log)
+        live = Live(project, store.events)
+        accounts = Accounts(project, histories, live)
+        inbox = Inbox(project.sources, store.events)
+    return Service(settings or Settings(), store, bundles, histories, accounts, inbox, metrics, log)

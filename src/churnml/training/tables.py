@@ -100,7 +100,9 @@ def open_history(project: Project, progress: Progress) -> History:
     with locked(
         project.var / ".history.lock", lambda: progress("waiting: history is being read", 0.0)
     ):
-        if not is_current(project.sources, base=project.data, into=project.history):
+        if not is_current(
+            project.sources, base=project.data, into=project.history, posted=project.posted
+        ):
             _read(project, progress)
         return readings(project).joined(History.open(project.history), progress)
 
@@ -152,6 +154,7 @@ def _read(project: Project, progress: Progress) -> None:
         into=project.history,
         quarantine=project.quarantine,
         progress=progress,
+        posted=project.posted,
     )
     refused = [item for item in report.tables if item.refused is not None]
     if refused:

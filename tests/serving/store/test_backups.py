@@ -17,13 +17,15 @@ from churnml.serving import keys
 from churnml.serving.keys import Scope
 from churnml.serving.store.backups import Copied, backup, restore
 from churnml.serving.store.database import Database
+from churnml.serving.store.events import EventRecord
 from churnml.serving.store.revisions import bring, downgrade, upgrade
 from churnml.serving.store.scores import ScoreRecord
 from churnml.serving.store.store import Store
 
 AT = dt.datetime(2026, 3, 1, 12, 0, 0, 250_001)
 KEY = keys.make("crm", [Scope.SCORE], AT, lifetime=dt.timedelta(days=9), rate=2.5)
-FULL = {"audit": 1, "keys": 1, "scores": 2}
+FULL = {"audit": 1, "events": 1, "keys": 1, "scores": 2}
+POSTED = EventRecord("crm", "1", "usage", "a", {"é": [0.1, None]}, AT, AT)
 
 
 def told(number: int, account: str = "a") -> ScoreRecord:
@@ -34,6 +36,7 @@ def fill(store: Store) -> None:
     store.keys.add(KEY.stored)
     store.scores.add([told(0), told(1)])
     store.audit.add(AT, None, "keys.create", KEY.stored.id)
+    store.events.add([POSTED])
 
 
 def same(store: Store) -> None:
@@ -49,9 +52,9 @@ def test_a_backup_of_either_is_restored_into_either(
 ) -> None:
     fill(store)
 
-    assert backup(database, tmp_path / "copy") == Copied("0003", FULL)
+    assert backup(database, tmp_path / "copy") == Copied("0004", FULL)
     other = Database(new_url(kind))
-    assert restore(other, tmp_path / "copy") == Copied("0003", FULL)
+    assert restore(other, tmp_path / "copy") == Copied("0004", FULL)
 
     with Store.open(other.url) as restored:
         same(restored)
@@ -70,7 +73,9 @@ def test_a_store_in_use_goes_back_to_its_backup(
     store.scores.add([told(2), told(3)])
     store.keys.revoke(KEY.stored.id, AT)
 
-    with pytest.raises(StoreError, match=r"rows are there: 1 of audit, 1 of keys, 4 of scores\."):
+    with pytest.raises(
+        StoreError, match=r"rows are there: 1 of audit, 1 of events, 1 of keys, 4 of scores\."
+    ):
         restore(database, tmp_path / "copy")
     restore(database, tmp_path / "copy", replace=True)
 
@@ -90,7 +95,7 @@ def test_a_backup_of_an_earlier_schema_is_brought_up(
     assert backup(database, tmp_path / "copy").revision == "0002"
     done = restore(database, tmp_path / "copy", replace=True)
 
-    assert done == Copied("0003", {**FULL, "audit": 0})
+    assert done == Copied("0004", {**FULL, "audit": 0, "events": 0})
     same(store)
 
 
@@ -166,7 +171,7 @@ def test_what_was_altered_or_is_newer_is_not_restored(
         connection.execute("CREATE TABLE t (x)")
 
     for path, words in (
-        (loose, "loose: not as schema 0003 has it: scores_no_delete"),
+        (loose, "loose: not as schema 0004 has it: scores_no_delete"),
         (newer, "newer: its schema '0999' is unknown to this version"),
         (other, "other: holds no store"),
     ):

@@ -20,6 +20,7 @@ from churnml.serving.keys import Scope
 from churnml.serving.store import revisions, store
 from churnml.serving.store.backups import count
 from churnml.serving.store.database import Database, _keep_log
+from churnml.serving.store.events import EventRecord
 from churnml.serving.store.revisions import Moved, bring, downgrade, upgrade
 from churnml.serving.store.schema import METADATA, REVISIONS, VERSIONS
 from churnml.serving.store.scores import ScoreRecord
@@ -28,6 +29,7 @@ from churnml.serving.store.store import Store
 AT = dt.datetime(2026, 3, 1, 12)
 KEY = keys.make("crm", [Scope.SCORE], AT).stored
 TOLD = ScoreRecord("a", "r", "b", AT, AT, {"p": 0.5})
+POSTED = EventRecord("crm", "1", "usage", "a", {"event": "login"}, AT, AT)
 
 
 @pytest.fixture
@@ -36,6 +38,7 @@ def filled(database: Database) -> Database:
         opened.keys.add(KEY)
         opened.scores.add([TOLD])
         opened.audit.add(AT, None, "keys.create", KEY.id)
+        opened.events.add([POSTED])
     return database
 
 
@@ -61,8 +64,8 @@ def test_migrations_lead_to_the_tables_that_are_read(database: Database) -> None
 def test_a_store_is_made_once(url: str) -> None:
     database = Database(url)
 
-    assert upgrade(database) == Moved(None, "0003", {})
-    assert upgrade(database) == Moved("0003", "0003", {})
+    assert upgrade(database) == Moved(None, "0004", {})
+    assert upgrade(database) == Moved("0004", "0004", {})
     database.close()
 
 
@@ -80,10 +83,10 @@ def test_data_goes_up_with_the_schema(url: str) -> None:
         )
 
     with pytest.raises(
-        StoreError, match=r"schema is 0001, expected 0003\. `churnml store upgrade`"
+        StoreError, match=r"schema is 0001, expected 0004\. `churnml store upgrade`"
     ):
         Store.open(url)
-    assert upgrade(database) == Moved("0001", "0003", {})
+    assert upgrade(database) == Moved("0001", "0004", {})
 
     with Store.open(url) as opened:
         (key,) = opened.keys.all()
@@ -94,23 +97,23 @@ def test_data_goes_up_with_the_schema(url: str) -> None:
 
 
 def test_what_would_be_lost_is_told_and_kept(filled: Database) -> None:
-    with pytest.raises(StoreError, match=r"has no place for rows that are there: 1 of audit\."):
+    with pytest.raises(StoreError, match=r"has no place for rows that are there: 1 of events\."):
         downgrade(filled)
-    with pytest.raises(StoreError, match=r"1 of audit, 1 of scores, 1 of keys\. Nothing was chan"):
+    with pytest.raises(StoreError, match=r"1 of events, 1 of audit, 1 of scores, 1 of keys\. Noth"):
         downgrade(filled, "base")
 
-    assert rows(filled) == {"audit": 1, "keys": 1, "scores": 1}
+    assert rows(filled) == {"audit": 1, "events": 1, "keys": 1, "scores": 1}
 
 
 def test_what_has_a_place_stays_on_the_way_down_and_up(filled: Database) -> None:
-    assert downgrade(filled, lose=True) == Moved("0003", "0002", {"audit": 1})
+    assert downgrade(filled, "0002", lose=True) == Moved("0004", "0002", {"events": 1, "audit": 1})
     assert rows(filled) == {"keys": 1, "scores": 1}
-    assert upgrade(filled) == Moved("0002", "0003", {})
+    assert upgrade(filled) == Moved("0002", "0004", {})
 
     with Store.open(filled.url) as opened:
         assert opened.keys.all() == [KEY]
         assert opened.scores.latest("r", "a") == TOLD
-    assert rows(filled) == {"audit": 0, "keys": 1, "scores": 1}
+    assert rows(filled) == {"audit": 0, "events": 0, "keys": 1, "scores": 1}
 
 
 def test_an_empty_table_may_go_unasked_and_all_may_go_when_asked(filled: Database) -> None:
@@ -119,16 +122,16 @@ def test_an_empty_table_may_go_unasked_and_all_may_go_when_asked(filled: Databas
     assert downgrade(filled, "base", lose=True) == Moved("0001", None, {"keys": 1})
     with pytest.raises(StoreError, match="there is no store here yet"):
         Store.open(filled.url)
-    assert upgrade(filled) == Moved(None, "0003", {})
-    assert downgrade(filled) == Moved("0003", "0002", {})
+    assert upgrade(filled) == Moved(None, "0004", {})
+    assert downgrade(filled) == Moved("0004", "0003", {})
     upgrade(filled)
     with Store.open(filled.url) as opened:
         assert opened.keys.all() == []
 
 
 def test_a_revision_that_is_not_below_is_refused(filled: Database) -> None:
-    with pytest.raises(ConfigError, match=r"revision '0003': not before 0003, which the store has"):
-        downgrade(filled, "0003")
+    with pytest.raises(ConfigError, match=r"revision '0004': not before 0004, which the store has"):
+        downgrade(filled, "0004")
     with pytest.raises(ConfigError, match=r"Did you mean 'base'\?"):
         downgrade(filled, "bas")
     downgrade(filled, "base", lose=True)
@@ -144,7 +147,7 @@ def test_a_newer_schema_is_left_alone(filled: Database) -> None:
         with pytest.raises(StoreError, match=r"its schema '0999' is unknown to this version"):
             change(filled)
 
-    assert rows(filled) == {"audit": 1, "keys": 1, "scores": 1}
+    assert rows(filled) == {"audit": 1, "events": 1, "keys": 1, "scores": 1}
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(
@@ -182,7 +185,7 @@ def test_processes_that_make_one_store_at_once_make_one(url: str) -> None:
         process.stdin.flush()
 
     told = [process.communicate()[0].strip() for process in started]
-    assert sorted(told) == ["0003", "0003", "None"]
+    assert sorted(told) == ["0004", "0004", "None"]
 
 
 def test_a_file_that_another_process_is_turning_to_its_log_is_asked_again() -> None:

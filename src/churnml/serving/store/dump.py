@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from churnml.errors import StoreError
 from churnml.serving.store.database import revision_of
 from churnml.serving.store.revisions import bring
-from churnml.serving.store.schema import HEAD, REVISIONS, VERSIONS
+from churnml.serving.store.schema import HEAD, METADATA, REVISIONS, VERSIONS
 
 _KIND = "churnml store"
 _BATCH = 1000  # rows
@@ -132,9 +132,12 @@ def _parsed(line: bytes) -> dict[str, Any]:
 def _tables(connection: sa.Connection) -> list[sa.Table]:
     """List the tables as they are there, whatever the revision."""
     metadata = sa.MetaData()
-    known = ("keys", "scores", "audit")
     there = set(sa.inspect(connection).get_table_names()) - {VERSIONS}
-    return [sa.Table(name, metadata, autoload_with=connection) for name in known if name in there]
+    return [
+        sa.Table(name, metadata, autoload_with=connection)
+        for name in METADATA.tables
+        if name in there
+    ]
 
 
 def _plain(value: Any) -> Any:

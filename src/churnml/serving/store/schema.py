@@ -9,7 +9,7 @@ import datetime as dt
 
 import sqlalchemy as sa
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 HEAD = REVISIONS[-1]
 # A name of our own: other programs that use Alembic may live in the same database.
 VERSIONS = "churnml_schema"
@@ -76,5 +76,26 @@ AUDIT = sa.Table(
     sa.Column("subject", sa.Text),
     sa.Column("request_id", sa.Text),
     sa.Index("audit_by_time", "at"),
+    sqlite_autoincrement=True,
+)
+
+EVENTS = sa.Table(
+    "events",
+    METADATA,
+    sa.Column("number", _Number, primary_key=True, autoincrement=True),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("event_id", sa.Text, nullable=False),
+    sa.Column("table_name", sa.Text, nullable=False),
+    sa.Column("account_id", sa.Text, nullable=False),
+    sa.Column("row", sa.Text, nullable=False),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    sa.Column("known_at", Instant, nullable=False),
+    sa.Column("received_at", Instant, nullable=False),
+    sa.Column("key_id", sa.Text),
+    sa.Column("request_id", sa.Text),
+    sa.UniqueConstraint("source", "event_id", name="events_named_once"),
+    sa.Index("events_of_account", "account_id", "number"),
+    sa.Index("events_of_table", "table_name", "number"),
+    sa.Index("events_known", "table_name", "known_at"),
     sqlite_autoincrement=True,
 )

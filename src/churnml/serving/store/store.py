@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from churnml.errors import StoreError
 from churnml.serving.store.audit import Audit
 from churnml.serving.store.database import Database
+from churnml.serving.store.events import Events
 from churnml.serving.store.keys import Keys
 from churnml.serving.store.schema import HEAD
 from churnml.serving.store.scores import Scores
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Keys, scores and audit of one service. Threads may share it; a forked process opens its own.
+    """What is kept of one service. Threads may share it; a forked process opens its own.
 
     Parameters
     ----------
@@ -30,6 +31,7 @@ class Store:
         self.keys = Keys(database)
         self.scores = Scores(database)
         self.audit = Audit(database)
+        self.events = Events(database)
 
     @classmethod
     def open(cls, url: str | sa.URL) -> Store:

@@ -1,0 +1,227 @@
+"""The inbox: events out of JSON, checked by the contracts of their tables, kept before answered."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import ValidationError
+
+from churnml.errors import nearest
+from churnml.history.asof import read_rows, row_known_columns
+from churnml.history.tables import ACCOUNT_ID, Table
+from churnml.serving.contract_rows import ContractRows
+from churnml.serving.documents import Event, EventsToKeep
+from churnml.serving.problems import TOLD, Fault, Names, Problem, misfit, unfit
+from churnml.serving.store.events import EventConflictError, EventRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from churnml.history.asof import History
+    from churnml.history.sources import Sources
+    from churnml.serving.store.events import Events
+
+_AHEAD = dt.timedelta(minutes=5)  # that a sender's clock may run before ours
+_ACCOUNTS = "accounts"
+
+
+class Inbox:
+    """Takes events.
+
+    Parameters
+    ----------
+    sources : Sources
+        The tables that the project declares.
+    events : Events
+        Keeps them.
+    """
+
+    def __init__(self, sources: Sources, events: Events) -> None:
+        self._declared = sources.tables_declared()
+        given = sources.tables.get(_ACCOUNTS)
+        # Accounts that are derived from other tables come to exist with their first row.
+        self._named = given is not None and not given.derive
+        self._events = events
+        self._readers: dict[tuple[str, tuple[str, ...]], ContractRows] = {}
+
+    def take(
+        self,
+        content: bytes,
+        history: History,
+        at: dt.datetime,
+        *,
+        key_id: str,
+        request_id: str,
+        most: int,
+    ) -> dict[str, Any]:
+        """Keep the events of a body, all or none; they are on disk when this returns.
+
+        Parameters
+        ----------
+        content : bytes
+            The body.
+        history : History
+            Clean history: which tables there are, with which columns, and which accounts.
+        at : datetime
+            Now, UTC and naive.
+        key_id, request_id : str
+            By whose key, in which request.
+        most : int
+            How many events are taken at once.
+
+        Raises
+        ------
+        Problem
+            400 if the body is no JSON; 409 if the id of an event is that of another; 422 naming
+            every place where it does not fit.
+        """
+        wanted = _read(content, most)
+        rows = self._rows(wanted.events, history)
+        self._require_known(wanted.events, rows, history)
+        records = []
+        for place, (event, row) in enumerate(zip(wanted.events, rows, strict=True)):
+            known = _known_at(self._contract(event.table, history), row, at)
+            if known > at + _AHEAD:
+                why = f"known at {known.isoformat()}Z, which lies ahead of the service's clock."
+                raise misfit([Fault(f"events.{place}.row", why)], 1)
+            records.append(
+                EventRecord(
+                    wanted.source,
+                    event.id,
+                    event.table,
+                    row[ACCOUNT_ID],
+                    _plain(row),
+                    known,
+                    at,
+                    key_id,
+                    request_id,
+                )
+            )
+        try:
+            added = self._events.add(records)
+        except EventConflictError as error:
+            raise _taken(wanted, error.event_ids) from None
+        return {"accepted": added.accepted, "repeated": added.repeated}
+
+    def _rows(self, events: Sequence[Event], history: History) -> list[dict[str, Any]]:
+        """Read the rows of all events, in the types of their tables."""
+        places: dict[str, list[int]] = {}
+        for place, event in enumerate(events):
+            places.setdefault(event.table, []).append(place)
+        faults: list[Fault] = []
+        found: dict[int, dict[str, Any]] = {}
+        contracts = self._contracts(history)
+        for name, there in places.items():
+            if name not in contracts:
+                why = f"no table {name!r} can be posted to.{nearest(name, contracts)}"
+                faults += [Fault(f"events.{place}.table", why) for place in there]
+                continue
+            read = self._reader(contracts[name]).read([events[place].row for place in there])
+            for item in read.faults:
+                row, dot, column = item.at.partition(".")
+                faults.append(Fault(f"events.{there[int(row)]}.row{dot}{column}", item.why))
+            sound = (there[place] for place in read.places)
+            found |= dict(zip(sound, read.rows.to_pylist(), strict=True))
+        if faults:
+            faults.sort(key=lambda item: int(item.at.split(".")[1]))
+            raise misfit(faults[:TOLD], len(faults))
+        return [found[place] for place in range(len(events))]
+
+    def _reader(self, contract: Table) -> ContractRows:
+        key = contract.name, contract.names
+        if key not in self._readers:
+            self._readers[key] = ContractRows(contract)
+        return self._readers[key]
+
+    def _contracts(self, history: History) -> Mapping[str, Table]:
+        """Name the tables that can be posted to, with the columns that a row may have.
+
+        A column that the sources do not give would change what the model's features mean.
+        """
+        tables = {**self._declared, **history.contracts}
+        return {
+            name: table
+            for name, table in tables.items()
+            if name not in history.made_by and table.replaced is None
+        }
+
+    def _contract(self, name: str, history: History) -> Table:
+        return self._contracts(history)[name]
+
+    def _require_known(
+        self, events: Sequence[Event], rows: Sequence[Mapping[str, Any]], history: History
+    ) -> None:
+        """Refuse rows of accounts that nobody has told of."""
+        if not self._named:
+            return
+        pairs = list(zip(events, rows, strict=True))
+        told = {row[ACCOUNT_ID] for event, row in pairs if event.table == _ACCOUNTS}
+        asked = {row[ACCOUNT_ID] for _, row in pairs} - told
+        known = _accounts(history, asked)
+        unknown = asked - known - self._events.accounts(asked - known)
+        faults = [
+            Fault(
+                f"events.{place}.row.{ACCOUNT_ID}",
+                "an account that is unknown. Post a row of `accounts` for it, here or before.",
+            )
+            for place, row in enumerate(rows)
+            if row[ACCOUNT_ID] in unknown
+        ]
+        if faults:
+            raise misfit(faults[:TOLD], len(faults))
+
+
+def _read(content: bytes, most: int) -> EventsToKeep:
+    try:
+        found = EventsToKeep.model_validate_json(content)
+    except ValidationError as error:
+        names = Names((*EventsToKeep.model_fields, *Event.model_fields))
+        raise unfit(error.errors(include_url=False, include_input=False), names) from None
+    if len(found.events) > most:
+        why = f"{len(found.events):,} were sent; at most {most:,} are taken at once."
+        raise Problem(422, "too-many", why, faults=[Fault("events", why)])
+    return found
+
+
+def _known_at(table: Table, row: Mapping[str, Any], at: dt.datetime) -> dt.datetime:
+    """Tell when the latest of a row that has come by now became known."""
+    own = [column.name for column in table.columns if column.known == column.name]
+    first: list[dt.datetime | None] = [row.get(name) for name in row_known_columns(table)]
+    came: list[dt.datetime | None] = [row.get(name) for name in own]
+    known = [time for time in first if time is not None] or [row[table.time]]
+    return max([*known, *(time for time in came if time is not None and time <= at + _AHEAD)])
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what a row tells in values that JSON knows; times are UTC."""
+    return {
+        name: value.isoformat() if isinstance(value, dt.datetime) else value
+        for name, value in row.items()
+        if value is not None
+    }
+
+
+def _accounts(history: History, asked: set[str]) -> set[str]:
+    if _ACCOUNTS not in history.contracts or not asked:
+        return set()
+    rows: pa.Table | Path = history.data[_ACCOUNTS]
+    if not isinstance(rows, pa.Table):
+        return {*read_rows(rows, sorted(asked))[ACCOUNT_ID].to_pylist()}
+    there = pc.is_in(rows[ACCOUNT_ID], pa.array(sorted(asked), pa.string()))
+    return {*rows.filter(there)[ACCOUNT_ID].to_pylist()}
+
+
+def _taken(wanted: EventsToKeep, event_ids: Sequence[str]) -> Problem:
+    taken = {*event_ids}
+    why = "another event was posted under this id, of the same source; give it one of its own."
+    faults = [
+        Fault(f"events.{place}.id", why)
+        for place, event in enumerate(wanted.events)
+        if event.id in taken
+    ]
+    problem = misfit(faults[:TOLD], len(faults))
+    return Problem(409, "id-taken", f"{problem.detail} Nothing was kept.", faults=problem.faults)
