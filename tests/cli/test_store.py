@@ -22,7 +22,7 @@ def settings(project: Path, text: str) -> Project:
 def test_a_store_is_made_copied_and_put_back(run: Call, small_project: Path) -> None:
     label = f"sqlite:///{small_project / 'var' / 'service.db'}"
     status, out, _ = run("store", "status", "-C", small_project)
-    assert (status, out.splitlines()[1]) == (1, "schema  none yet, expected 0003")
+    assert (status, out.splitlines()[1]) == (1, "schema  none yet, expected 0004")
 
     assert run("store", "upgrade", "-C", small_project)[:2] == (
         0, f"{label}: its schema is 0003; it was not there.\n",
@@ -47,7 +47,7 @@ def test_a_store_is_made_copied_and_put_back(run: Call, small_project: Path) -> 
     }
     status, out, _ = run("store", "status", "-C", small_project)
     assert (status, out.splitlines()) == (0, [
-        f"store   {label}", "schema  0003, expected 0003", "audit   1", "keys    1", "scores  0",
+        f"store   {label}", "schema  0003, expected 0004", "audit   1", "keys    1", "scores  0",
     ])  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def test_a_store_is_downgraded_where_that_is_meant(run: Call, small_project: Pat
     ])  # fmt: skip
     status, _, err = run("keys", "list", "--url", url)
     assert status == 2
-    assert "its schema is 0002, expected 0003. `churnml store upgrade` brings it there" in err
+    assert "its schema is 0002, expected 0004. `churnml store upgrade` brings it there" in err
     status, out, _ = run("store", "status", "--url", url, "--json")
     assert (status, json.loads(out)) == (
         1, {"store": url, "schema": "0002", "expected": "0003", "rows": {"keys": 1, "scores": 0}},
