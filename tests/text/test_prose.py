@@ -47,6 +47,13 @@ def test_every_closing_of_many_goes_with_what_is_below_it() -> None:
     assert text.strip() == "we still wait for a call"
 
 
+@pytest.mark.parametrize("mark", "-!.?>_<(\"")
+def test_no_run_of_marks_takes_time_without_end(mark: str) -> None:
+    """So many that to look from each to the last, and back, would take hours."""
+    message = f"See the message:\n{mark * 300_000}x"
+    assert len(read_prose(message).sentences) <= 2
+
+
 def prose(text: str) -> str:
     return " ".join(blank(text).split())
 

@@ -60,7 +60,7 @@ _REPLY = re.compile(
 _REPLY_WORDS = ("wrote", "schrieb", "a écrit", "escribió", "scritto", "schreef", "escreveu")
 _FROM = ("from", "von", "de", "da", "van")
 _HEADER = re.compile(
-    r"-{2,} *(?:(?:original|forwarded|reply)[a-z ]*message"
+    r"(?<!-)-{2,}+ *+(?:(?:original|forwarded|reply)[a-z ]*message"
     r"|(?:ursprüngliche|weitergeleitete) nachricht"
     r"|message (?:d['\u2019]origine|original|transféré)|mensaje (?:original|reenviado)"
     r"|messaggio (?:originale|inoltrato)|(?:oorspronkelijk|doorgestuurd) bericht"
@@ -126,7 +126,7 @@ _TITLE_WORDS = frozenset(
 )
 
 _BOUNDARY = re.compile(
-    r"(?P<stop>[.!?\u2026]+)[\"')\]]*(?=\s|\Z)"
+    r"(?<![.!?\u2026])(?P<stop>[.!?\u2026]++)[\"')\]]*+(?=\s|\Z)"
     r"|\n\s*\n"
     r"|\n(?=\s*(?:[-*\u2022]|\d+[.)]|[A-Z\"]))"
 )
