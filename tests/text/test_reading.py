@@ -86,6 +86,14 @@ def test_any_text_can_be_read_and_spans_point_into_it(reader: Reader, texts: lis
         assert all(text[span.start : span.end] == span.text for span in spans)
 
 
+@pytest.mark.parametrize(
+    "words", ["give you notice ", "cancellation fee ", "not great. ", "don't need more ", "<p "]
+)
+def test_a_message_without_end_takes_no_time_without_end(reader: Reader, words: str) -> None:
+    """So long that to look through all of it for each of its words would take minutes."""
+    assert reader.read(["We would like more seats. " + words * (150_000 // len(words))])
+
+
 def test_a_stream_is_read_as_it_comes(reader: Reader) -> None:
     taken = 0
 

@@ -135,6 +135,7 @@ _ABBREVIATION = re.compile(
     r"|\b[a-z])\Z",
     re.IGNORECASE,
 )
+_LONGEST = 2000  # characters of a sentence; rules look from many of its words to its end
 STEM = 5
 _STEM = re.compile(rf"([a-z]{{1,{STEM}}})[a-z]*")
 
@@ -284,7 +285,8 @@ def split(text: str) -> Iterator[tuple[int, int]]:
     Yields
     ------
     tuple of (int, int)
-        Where a sentence begins and ends, half-open, without the space around it.
+        Where a sentence begins and ends, half-open, without the space around it. What goes on
+        without end, such as a table or a log, is cut between two words.
     """
     start = 0
     for match in _BOUNDARY.finditer(text):
@@ -303,6 +305,15 @@ def stems(words: str) -> frozenset[str]:
 
 
 def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    while end - start > _LONGEST:
+        blank_at = text.rfind(" ", start + 1, start + _LONGEST)
+        cut = start + _LONGEST if blank_at < 0 else blank_at
+        yield from _stripped(text, start, cut)
+        start = cut
+    yield from _stripped(text, start, end)
+
+
+def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     part = text[start:end]
     words = part.strip()
     if words:

@@ -108,7 +108,7 @@ def _place(span: Span) -> dict[str, Any]:
 
 # Raised whenever rules read any message otherwise than before: readings of two versions must not
 # be counted together.
-RULES = 5
+RULES = 6
 
 
 class Reader:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
 
 from churnml.text.clauses import rule
 from churnml.text.prose import Prose, Span, plain
@@ -112,8 +114,7 @@ class Themes:
 
 def _praises(prose: Prose, position: int) -> bool:
     """Whether praise is meant: neither denied, nor wished for, nor sarcasm."""
-    start, end = next(
-        ((start, end) for start, end in prose.sentences if start <= position < end), (0, position)
-    )
+    before_it = bisect_right(prose.sentences, position, key=itemgetter(0))
+    start, end = prose.sentences[before_it - 1]
     before = prose.plain[max(start, position - _LOOK_BACK) : position]
     return not _NOT_PRAISE.search(before) and not _SARCASM.search(prose.plain[start:end])
