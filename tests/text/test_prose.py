@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from html import unescape
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,6 +27,8 @@ PIECES = st.sampled_from(
         "Re: ",
         "\u0130",
         "can\u200bcel",
+        "don&#39;t",
+        "&zwnj;",
         "\u00ad",
         "\U0001f621",
         "...",
@@ -177,9 +181,28 @@ def test_characters_that_nobody_sees_part_no_words() -> None:
     assert read.span(18, 30) == Span(20, 34, "sub\u00adscrip\u2060tion")
 
 
+@pytest.mark.parametrize("unseen", "\0\x08\x1b\x7f\u034f\u061c\u180e")
+def test_controls_are_unseen(unseen: str) -> None:
+    assert read_prose(f"re{unseen}fund").text == "refund"
+
+
 @pytest.mark.parametrize("unseen", "\u00ad\u200b\u200c\u200d\u200e\u202e\u2060\u2066\ufeff")
 def test_each_is_known(unseen: str) -> None:
     assert read_prose(f"re{unseen}fund").text == "refund"
+
+
+def test_characters_that_mark_up_names_are_written_out() -> None:
+    read = read_prose("I don&#39;t&nbsp;want caf&eacute;&zwnj;s &amp; co &nosuch; &#x1F621;")
+
+    assert read.text == "I don't\u00a0want caf\u00e9s & co &nosuch; \U0001f621"
+    assert read.plain.startswith("i don't want")
+    assert read.span(2, 7) == Span(2, 11, "don&#39;t")
+    assert read.span(13, 18) == Span(22, 40, "caf&eacute;&zwnj;s")
+    assert read_prose("&gt; Please cancel\nNo").text.split() == ["No"]
+
+
+def test_the_mark_of_a_competitor_is_no_ones() -> None:
+    assert read_prose("\ue000 and \ue001").text == "\ufffd and \ufffd"
 
 
 def test_emoji_that_are_joined_stay_one() -> None:
@@ -201,7 +224,7 @@ def test_every_offset_points_into_the_message(message: str) -> None:
 
     assert len(read.text) == len(read.plain) == len(seen(message))
     for place, written in enumerate(read.text):
-        assert written == read.span(place, place + 1).text or written.isspace()
+        assert written in unescape(read.span(place, place + 1).text) or written in " \n\ufffd"
     ends = [0]
     for start, end in read.sentences:
         assert ends[-1] <= start < end <= len(read.text)

@@ -3,11 +3,13 @@
 Quoted replies, signatures, legal footers, mark-up, addresses and the marks of a subject are
 blanked: each character becomes a space (or stays a line break), so that every offset still points
 into the message as it was received. Characters that nobody sees, which part words, are left out
-beforehand; where there are any, each place is kept.
+beforehand, and those that mark-up names (``&#39;``) are written out; where there are any, each
+place is kept.
 """
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,24 +25,27 @@ _PLAIN = str.maketrans(
 )
 _SPACE = str.maketrans(dict.fromkeys("\n\t\x0b\x0c", " "))
 
-# What has no width: soft hyphens, joiners, marks of direction. The one that makes one emoji of two
-# stays before an emoji.
+# What has no width: controls, soft hyphens, joiners, marks of direction. The one that makes one
+# emoji of two stays before an emoji.
 _UNSEEN = re.compile(
-    r"[\u00ad\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
+    r"[\0-\x08\x0e-\x1b\x7f\u00ad\u034f\u061c\u180e"
+    r"\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]"
     r"|\u200d(?![\u2190-\u2bff\U0001f000-\U0001faff])"
 )
 
+_REFERENCE = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]{1,30});", re.IGNORECASE)
 _ELEMENT = re.compile(
     r"<(style|script|blockquote)\b[^<>]*>.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL
 )
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _BREAK = re.compile(r"</?(?:br|p|div|li|tr|h[1-6])\b[^<>]*>", re.IGNORECASE)
-_TAG = re.compile(r"</?[a-z][^<>]*>|&nbsp;", re.IGNORECASE)
+_TAG = re.compile(r"</?[a-z][^<>]*>", re.IGNORECASE)
 _ADDRESS = re.compile(
     r"(?:https?://|www\.)[^\s<>\"]+|(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+", re.IGNORECASE
 )
 _MAIL = re.compile(r"@(?<=[\w.+-]@)[\w-]+\.[\w-]")  # begins with a letter that is soon looked for
-_HALF = re.compile(r"[\ud800-\udfff]")  # of a character: what programs leave that cut by length
+# Halves of characters, as programs leave that cut by length, and the marks that `wording` writes.
+_FOREIGN = re.compile(r"[\ud800-\udfff\ue000\ue001]")
 _MARKS = re.compile(r"\s*(?:subject: *)?(?:(?:re|fwd?|aw|wg)(?:\[\d+\])?: *)*", re.IGNORECASE)
 
 _QUOTED_LINE = re.compile(r"^[ ]*>.*$", re.MULTILINE)
@@ -175,8 +180,9 @@ class Prose:
         Where each sentence begins and ends, half-open.
     stems : frozenset of str
         The first `STEM` letters of every word, by which most rules know that they need not look.
-    places : tuple of int or None
-        Where each character of `text` stands in the message; None where every one is seen.
+    places : tuple of (int, int) or None
+        Where each character of `text` begins and ends in the message; None where that is written
+        with the same characters.
     """
 
     source: str
@@ -184,7 +190,7 @@ class Prose:
     plain: str
     sentences: tuple[tuple[int, int], ...]
     stems: frozenset[str]
-    places: tuple[int, ...] | None = None
+    places: tuple[tuple[int, int], ...] | None = None
 
     def may_hold(self, words: frozenset[str]) -> bool:
         """Whether there is one of some stems."""
@@ -193,7 +199,7 @@ class Prose:
     def span(self, start: int, end: int) -> Span:
         """Quote the message as it was received, by offsets into `text`."""
         if self.places is not None:
-            start, end = self.places[start], self.places[end - 1] + 1
+            start, end = self.places[start][0], self.places[end - 1][1]
         return Span(start, end, self.source[start:end])
 
 
@@ -219,18 +225,33 @@ def read_prose(text: str) -> Prose:
         plain=small,
         sentences=tuple(split(blanked)),
         stems=frozenset(_STEM.findall(small)),
-        places=None if len(shown) == len(text) else _places(text),
+        places=None if shown == text else _places(text),
     )
 
 
 def seen(text: str) -> str:
-    """Leave out the characters that nobody sees."""
-    return text if text.isascii() else _UNSEEN.sub("", text)
+    """Write out the characters that mark-up names, and leave out those that nobody sees."""
+    return _UNSEEN.sub("", _REFERENCE.sub(_named, text) if "&" in text else text)
 
 
-def _places(text: str) -> tuple[int, ...]:
-    unseen = {match.start() for match in _UNSEEN.finditer(text)}
-    return tuple(place for place in range(len(text)) if place not in unseen)
+def _named(reference: re.Match[str]) -> str:
+    return html.unescape(reference[0])
+
+
+def _places(text: str) -> tuple[tuple[int, int], ...]:
+    written: list[str] = []
+    places: list[tuple[int, int]] = []
+    last = 0
+    for match in _REFERENCE.finditer(text):
+        named = _named(match)
+        written += text[last : match.start()], named
+        places += ((at, at + 1) for at in range(last, match.start()))
+        places += [match.span()] * len(named)
+        last = match.end()
+    written.append(text[last:])
+    places += ((at, at + 1) for at in range(last, len(text)))
+    unseen = {match.start() for match in _UNSEEN.finditer("".join(written))}
+    return tuple(span for place, span in enumerate(places) if place not in unseen)
 
 
 def straight(text: str) -> str:
@@ -258,7 +279,7 @@ def blank(text: str) -> str:
         Of the same length: what was quoted, signed by a program or marked up is spaces.
     """
     if not text.isascii():
-        text = _HALF.sub("\ufffd", text)
+        text = _FOREIGN.sub("\ufffd", text)
     if "\r" in text:
         text = text.replace("\r\n", " \n").replace("\r", "\n")
     if "<" in text:
