@@ -26,6 +26,13 @@ def test_a_question_is_told(message: str) -> None:
     assert stance(message) is Stance.QUESTION
 
 
+def test_mark_up_hides_nothing_of_what_stands_before_it() -> None:
+    style = f'<span style="{"font-family:Calibri;" * 20}">'
+    assert stance(f"Our customers ask how to {style}cancel our subscription</span>.") is None
+    wish = f"We do not want to {style}cancel our subscription</span>."
+    assert stance(wish) is Stance.DENIAL
+
+
 @pytest.mark.parametrize("message", NEITHER)
 def test_what_only_looks_like_it_is_none(message: str) -> None:
     assert stance(message) in {None, Stance.DENIAL}

@@ -22,6 +22,11 @@ def test_a_lead_is_bounded() -> None:
     assert len(clauses.lead("very " * 100 + "late", 500)) == clauses.LEAD
 
 
+def test_gaps_are_not_counted() -> None:
+    sentence = f"they ask how to{' ' * 300}cancel it"
+    assert clauses.lead(sentence, sentence.index("cancel")) == "they ask how to "
+
+
 @pytest.mark.parametrize(
     ("before", "others"),
     [

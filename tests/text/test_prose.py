@@ -155,6 +155,8 @@ def test_what_goes_on_without_end_is_cut_between_words() -> None:
     spans = [*split(words)]
     assert max(end - start for start, end in spans) <= 2000
     assert " ".join(words[start:end] for start, end in spans) == words.strip()
+    gap = f"Please{' ' * 3000}cancel"
+    assert [*split(gap)] == [(0, len(gap))]
     assert [*split("x" * 4500)] == [(0, 2000), (2000, 4000), (4000, 4500)]
 
 

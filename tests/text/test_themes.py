@@ -74,6 +74,13 @@ def test_the_reference_words_tell_each_theme(root: Path, message: str, expected:
     assert [finding.theme for finding in reference.find(read_prose(message))] == expected
 
 
+def test_mark_up_hides_no_denial(root: Path) -> None:
+    reference = Themes(read_vocabulary(root / "data" / "text.toml").themes)
+    message = f'It is not <b style="{"margin:0;" * 9}">great</b>.'
+
+    assert reference.find(read_prose(message)) == ()
+
+
 @given(MESSAGES)
 def test_every_span_quotes_the_message(message: str) -> None:
     for finding in THEMES.find(read_prose(message)):

@@ -316,7 +316,7 @@ def _not_going_on(sentence: _Sentence, match: re.Match[str]) -> Stance | None:
 def _passive(sentence: _Sentence, match: re.Match[str]) -> Stance | None:
     """Judge a thing that is to be ended, has been, or has still not been."""
     before = _lead(sentence, match)
-    words = match[0]
+    words = clauses.without_gaps(match[0])
     if _foreign(before, own=True) or clauses.denied(before):
         return None
     if _UNDONE.search(words):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _SPACE = re.compile(r" (?![^\[\]]*\])([?*+]?)")
+_GAPS = re.compile(r" {2,}")
 LEAD = 200
 
 
@@ -202,10 +203,16 @@ def lead(sentence: str, position: int) -> str:
     str
         From the beginning of its clause to the position, 200 characters at most.
     """
-    start = max(0, position - LEAD)
-    for match in _BOUNDARY.finditer(sentence, start, position):
+    before = without_gaps(sentence[:position])
+    start = max(0, len(before) - LEAD)
+    for match in _BOUNDARY.finditer(before, start):
         start = match.end()
-    return sentence[start:position]
+    return before[start:]
+
+
+def without_gaps(words: str) -> str:
+    """Close the gaps between words: mark-up that is blanked leaves one as long as it was."""
+    return _GAPS.sub(" ", words) if "  " in words else words
 
 
 def of_others(before: str, *, own: bool = False) -> bool:

@@ -326,7 +326,8 @@ def stems(words: str) -> frozenset[str]:
 
 
 def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    while end - start > _LONGEST:
+    endless = end - start > _LONGEST and len(" ".join(text[start:end].split())) > _LONGEST
+    while endless and end - start > _LONGEST:
         blank_at = text.rfind(" ", start + 1, start + _LONGEST)
         cut = start + _LONGEST if blank_at < 0 else blank_at
         yield from _stripped(text, start, cut)

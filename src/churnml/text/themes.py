@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from operator import itemgetter
 
-from churnml.text.clauses import rule
+from churnml.text.clauses import rule, without_gaps
 from churnml.text.prose import Prose, Span, plain
 from churnml.text.terms import terms_pattern
 from churnml.text.vocabulary import ThemeWords
@@ -116,5 +116,5 @@ def _praises(prose: Prose, position: int) -> bool:
     """Whether praise is meant: neither denied, nor wished for, nor sarcasm."""
     before_it = bisect_right(prose.sentences, position, key=itemgetter(0))
     start, end = prose.sentences[before_it - 1]
-    before = prose.plain[max(start, position - _LOOK_BACK) : position]
+    before = without_gaps(prose.plain[start:position])[-_LOOK_BACK:]
     return not _NOT_PRAISE.search(before) and not _SARCASM.search(prose.plain[start:end])
