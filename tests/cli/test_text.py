@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 Call = Callable[..., tuple[int, str, str]]
@@ -47,6 +50,16 @@ def test_messages_are_read_for_machines(run: Call, inbox: Path, tmp_path: Path) 
     assert kept.read_text(encoding="utf-8") == out
     assert summed.startswith(f"4 messages read into {kept}")
     assert not list(tmp_path.glob(".*unfinished"))
+
+
+def test_a_number_that_is_none_is_nothing_in_json(run: Call, tmp_path: Path) -> None:
+    file = tmp_path / "inbox.parquet"
+    columns = {"text": ["Fine."], "score": [math.nan], "more": [[1.5, -math.inf]]}
+    pq.write_table(pa.table(columns), file)
+    status, out, err = run("text", "read", file, "--json")
+    assert status == 0, err
+    document = json.loads(out, parse_constant=pytest.fail)
+    assert (document["score"], document["more"]) == (None, [1.5, None])
 
 
 def test_half_a_character_is_read_and_given_back(run: Call, tmp_path: Path) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -162,13 +163,25 @@ def _write(found: Iterable[tuple[Row, Reading]], file: TextIO) -> Counter[str]:
     counts: Counter[str] = Counter()
     for row, reading in found:
         said = {**row, "reading": reading.document()}
-        line = json.dumps(said, ensure_ascii=False, default=str) + "\n"
+        try:
+            line = json.dumps(said, ensure_ascii=False, default=str, allow_nan=False) + "\n"
+        except ValueError:  # JSON has no NaN, which files of columns write for nothing
+            line = json.dumps(_finite(said), ensure_ascii=False, default=str) + "\n"
         # Half a character cannot be written but as JSON escapes it.
         file.write(line.encode("utf-8", "backslashreplace").decode())
         counts["messages"] += 1
         counts[reading.tone.level if reading.tone else "not read"] += 1
         counts.update({item.intent.value for item in reading.intents})
     return counts
+
+
+def _finite(value: Any) -> Any:
+    """Write nothing for numbers that are none."""
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _keep(found: Iterable[tuple[Row, Reading]], out: Path) -> None:
