@@ -98,6 +98,17 @@ def test_faults_are_told(run: Call, inbox: Path, tmp_path: Path) -> None:
         assert (status, "cannot be written" in err) == (2, True)
 
 
+def test_messages_are_not_written_over(run: Call, inbox: Path) -> None:
+    before = inbox.read_bytes()
+    for given in (
+        ("read", inbox, "--out", inbox),
+        ("train", inbox, inbox.parent / "." / inbox.name),
+    ):
+        status, _, err = run("text", *given, "--column", "body")
+        assert (status, "would take the place of the messages" in err) == (2, True)
+    assert inbox.read_bytes() == before
+
+
 def test_a_model_is_learned_and_used(run: Call, inbox: Path, tmp_path: Path) -> None:
     table = tmp_path / "labelled.csv"
     words = {"positive": "lovely great thanks nice super", "negative": "awful broken bad poor slow"}

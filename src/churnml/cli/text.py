@@ -64,6 +64,7 @@ def read(
     Quoted replies, signatures and footers are not read. Competitors and the words of each theme are
     those of the project's data/text.toml; outside a project, the shipped ones.
     """
+    _require_apart(file, out)
     with console.progress() as bar:
         bar.start("Reading messages")
         from churnml.text.files import texts
@@ -99,6 +100,7 @@ def train(
     Labels are positive, neutral, concerned, negative or hostile; some of these will do. What the
     model is worth on messages that it has not seen is told by five folds.
     """
+    _require_apart(file, out)
     until = labelled_until or dt.datetime.now(dt.UTC).replace(microsecond=0, tzinfo=None)
     with console.progress() as bar:
         bar.start("Learning tone")
@@ -118,6 +120,15 @@ def train(
         f"not seen: macro-F1 {found.f1:.3f}, quadratic kappa {found.kappa:.3f}."
     )
     typer.echo(f"{out}  {found.model.version[:12]}")
+
+
+def _require_apart(file: Path, out: Path | None) -> None:
+    """Refuse to write over what is read."""
+    from churnml.errors import ConfigError
+
+    with suppress(OSError):  # where one of them is not there
+        if out is not None and out.samefile(file):
+            raise ConfigError(f"{out}: would take the place of the messages. Name another file.")
 
 
 def _words(project: Path | None) -> Path:
