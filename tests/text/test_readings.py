@@ -18,7 +18,7 @@ from churnml.history.asof import History
 from churnml.history.memory import ARROW_TYPES
 from churnml.history.tables import INTENTS, READINGS, STANDARD, THEMES
 from churnml.text import archive as archives
-from churnml.text.archive import Archive
+from churnml.text.archive import SCHEMA, Archive
 from churnml.text.corrections import Correction
 from churnml.text.intents import Intent
 from churnml.text.moves import CompetitorLevel
@@ -379,6 +379,18 @@ def test_a_damaged_archive_is_named(reader: Reader, tmp_path: Path) -> None:
     pq.write_table(pa.table({"digest": ["a"]}), tmp_path / archives.ARCHIVE)
     with pytest.raises(SourceError, match=r"other columns than this version.*text reread"):
         Readings(tmp_path, lambda: reader).joined(held, silent)
+
+
+def test_a_reading_that_is_damaged_can_be_made_anew(reader: Reader, tmp_path: Path) -> None:
+    held = history(messages=[message(1, "Hello.")])
+    Readings(tmp_path, lambda: reader).joined(held, silent)
+    kept = tmp_path / archives.ARCHIVE
+    at = pq.read_metadata(kept).row_group(0).column(SCHEMA.names.index("evidence")).data_page_offset
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:at] + bytes(20) + whole[at + 20 :])
+    corrected = Readings(tmp_path, lambda: reader, (correction(SAID, "sentiment", "hostile"),))
+    with pytest.raises(SourceError, match=r"cannot be laid out: .*`churnml text reread` makes"):
+        corrected.joined(held, silent)
 
 
 # What is found in the messages of intents_seen.jsonl, by the version of the rules; another, too,

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from churnml.errors import ConfigError, SourceError
 from churnml.history.asof import History
-from churnml.history.dialect import literal, said
+from churnml.history.dialect import literal, no_room, said
 from churnml.history.memory import ARROW_TYPES
 from churnml.history.tables import COMPETITOR_LEVELS, READINGS
 from churnml.text.archive import PARTS, SCHEMA, Archive, rows_of
@@ -275,4 +275,5 @@ def _fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     try:
         return connection.execute(sql).to_arrow_table()
     except duckdb.Error as error:
-        raise SourceError(f"readings cannot be laid out: {said(error)}.") from error
+        remedy = no_room(error) or " `churnml text reread` makes them anew."
+        raise SourceError(f"readings cannot be laid out: {said(error)}.{remedy}") from error
