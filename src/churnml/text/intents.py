@@ -17,6 +17,7 @@ from churnml.text.clauses import rule
 from churnml.text.grams import Letters
 from churnml.text.phrases import PhraseModel
 from churnml.text.prose import Prose, Span
+from churnml.text.subscriptions import CANCEL, CANCELLING, THING
 from churnml.text.wording import Wording
 
 Floats = npt.NDArray[np.float64]
@@ -73,13 +74,24 @@ LEAST: Mapping[str, float] = MappingProxyType(
         Intent.EXPANSION_INTEREST: -0.75,
     }
 )
-# More that is declined is no interest in more, however alike the words; behind a "but" it may be.
+# More that is declined is no interest in more, however alike the words; where something is wanted
+# behind it, it may be.
 _DECLINED = rule(
-    r"\b(?:no need (?:for|of|to (?:add|buy|order))"
+    r"\b(?<!you\x20)(?:no need (?:for|of|to (?:add|buy|order))"
     r"|(?:do not|don't|will not|won't|would not|wouldn't) (?:need|want|require)"
     r"(?: to (?:add|buy|order))?)"
-    r" (?:any )?(?:more|additional|extra|further|new)\b(?!.*\bbut\b)"
+    r" (?:any )?(?:more|additional|extra|further|new)\b(?! than\b)"
+    r"(?!.*\b(?:but|instead|upgrade|quote|increase|raise|(?<!n't\x20)(?<!not\x20)add"
+    r"|(?:we|i)(?:'d| would) like|(?:we|i) (?:do )?need(?! the\b))\b)"
 )
+# A cancellation that is plainly denied is none, however alike the words of one that is wished.
+_KEPT = rule(
+    r"(?:\b(?:(?:do|would) not|(?:do|would)n't|dont) (?:want|wish|intend|plan|like) to"
+    r"|(?:\b(?:am|are|is)|'re|'m)(?: not|n't) (?:going|planning|intending|looking) to"
+    r"|\b(?:will not|won't|wont)(?: be)?|\b(?:decided|agreed) not to)"
+    rf" (?:{CANCEL}|{CANCELLING}|terminat(?:e|ing))(?: {THING})? *[.!]* *\Z"
+)
+_DOUBT = rule(r"\b(?:if|unless|until|otherwise|but|provided|as long as)\b|\?")
 _LEAST = np.array([LEAST.get(name, np.inf) for name in NAMES])
 
 
@@ -123,7 +135,7 @@ class Intents:
                 IntentFinding(intent, prose[place].span(*span))
                 for intent in chosen(log_odds[place])
                 for span in [self._shown_by(texts[place], intent, ruled[place])]
-                if intent is not Intent.EXPANSION_INTEREST or not _declined(prose[place], span)
+                if not _denied(intent, prose[place], span, ruled[place])
             )
         return found
 
@@ -135,13 +147,18 @@ class Intents:
         return self.model.shown_by(text, intent.value)
 
 
-def _declined(prose: Prose, span: tuple[int, int]) -> bool:
-    """Whether the sentence that shows an interest in more declines it."""
-    return any(
-        _DECLINED.search(prose.plain[start:end]) is not None
-        for start, end in prose.sentences
-        if start <= span[0] < end
+def _denied(
+    intent: Intent, prose: Prose, span: tuple[int, int], ruled: Cancellation | None
+) -> bool:
+    """Whether the sentence that shows an intent plainly denies it."""
+    said = next(
+        (prose.plain[start:end] for start, end in prose.sentences if start <= span[0] < end), ""
     )
+    if intent is Intent.EXPANSION_INTEREST:
+        return _DECLINED.search(said) is not None
+    if intent in _STANCES.values() and ruled is not None and ruled.stance is Stance.DENIAL:
+        return _KEPT.search(said) is not None and _DOUBT.search(said) is None
+    return False
 
 
 def load_intents(path: Path) -> PhraseModel:
