@@ -123,6 +123,16 @@ def prose(text: str) -> str:
         ),
         ("De: who is that?\nI never met them.", "De: who is that? I never met them."),
         ("I leave from: Rome\nNo date: yet", "I leave from: Rome No date: yet"),
+        (
+            "Please change\nFrom: 10 seats\nTo: 20 seats\nThe rest stays.",
+            "Please change From: 10 seats To: 20 seats The rest stays.",
+        ),
+        ("No.\n\nFrom: Ann <a@b.co>\nTo: Tom\n\nPlease cancel.", "No."),
+        ("No.\n\nFrom: Ann\nTo: Tom\nCc: Bob\nSubject: End\n\nPlease cancel.", "No."),
+        (
+            "On the call we agreed on what Ann wrote:\nno fee.",
+            "On the call we agreed on what Ann wrote: no fee.",
+        ),
         ("Ok.\n\nThis e-mail is confidential and intended only for Tom.", "Ok."),
         ("Ok.\n\nConfidentiality notice: terminate at once.", "Ok."),
         ("Ok.\nClick here to unsubscribe from this list.", "Ok."),

@@ -54,7 +54,8 @@ _QUOTED_LINE = re.compile(r"^[ ]*>.*$", re.MULTILINE)
 _COLON = r"[ \u00a0\u202f]?:"
 _WROTE = rf"(?:wrote|a écrit|escribió|ha scritto|escreveu){_COLON}"
 _REPLY = re.compile(
-    rf"^[ ]*(?:on|le|el|il|em) [^\n]{{5,200}}(?:\n[^\n]{{0,100}}){{0,2}}?\b{_WROTE} *$"
+    rf"^[ ]*(?:on|le|el|il|em) (?=[^:]{{0,300}}\d)[^\n]{{5,200}}"
+    rf"(?:\n[^\n]{{0,100}}){{0,2}}?\b{_WROTE} *$"
     rf"|\b(?:on|le|el|il|em) [a-z]{{3,9}}[.,]* [^\n]{{3,40}}\b\d{{4}}\b[^\n]{{1,100}}\b{_WROTE}"
     r"|^[ ]*(?:am|op) [^\n]{5,80}(?:\n[^\n]{0,80})?\b(?:schrieb|schreef)"
     rf"\b[^\n:]{{1,150}}(?:\n[^\n:]{{0,100}})?{_COLON} *$"
@@ -64,6 +65,12 @@ _REPLY = re.compile(
 )
 _REPLY_WORDS = ("wrote", "schrieb", "a écrit", "escribió", "scritto", "schreef", "escreveu")
 _FROM = ("from", "von", "de", "da", "van")
+_SENT = (
+    r"(?:sent|date|gesendet|datum|envoyé|enviado(?: el)?|fecha|inviato|data|verzonden"
+    rf"|enviad[ao] em){_COLON}\*? "
+)
+_TO = rf"(?:to|an|à|para|aan){_COLON}\*? "
+_MORE = rf"(?:cc|subject|betreff|objet|asunto|oggetto|onderwerp|assunto){_COLON}"
 _HEADER = re.compile(
     r"(?<!-)-{2,}+ *+(?:(?:original|forwarded|reply)[a-z ]*message"
     r"|(?:ursprüngliche|weitergeleitete) nachricht"
@@ -73,9 +80,10 @@ _HEADER = re.compile(
     r"|^[ ]*(?:(?:begin forwarded message|anfang der weitergeleiteten nachricht"
     r"|début du message (?:réexpédié|transféré)|inicio del mensaje reenviado"
     rf"|inizio messaggio inoltrato|begin doorgestuurd bericht)|_{{10,}}) *(?:{_COLON})? *$"
-    rf"|^[ *]*(?:{'|'.join(_FROM)}){_COLON}\*? [^\n]*\n(?:[^\n]*\n){{0,2}}?"
-    r"[ *]*(?:sent|date|to|gesendet|datum|an|envoyé|à|enviado(?: el)?|fecha|para|inviato"
-    rf"|data|verzonden|aan|enviad[ao] em){_COLON}\*? ",
+    rf"|^[ *]*(?:{'|'.join(_FROM)}){_COLON}\*? (?:[^\n]*\n(?:[^\n]*\n){{0,2}}?[ *]*{_SENT}"
+    # From and to are also said of seats and days, where no mail's address was blanked.
+    rf"|[^\n]*  \n(?:[^\n]*\n){{0,2}}?[ *]*{_TO}"
+    rf"|[^\n]*\n[ *]*{_TO}[^\n]*\n(?:[^\n]*\n)??[ *]*{_MORE})",
     re.IGNORECASE | re.MULTILINE,
 )
 
