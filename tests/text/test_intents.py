@@ -69,6 +69,8 @@ def test_an_intent_is_told_and_no_other(intent: str, message: str) -> None:
         "We won't be cancelling.",
         "We have decided not to cancel our contract. Thank you!",
         "No need for additional licences.",
+        "10",
+        "$1,200",
         "Our legal team needs the DPA signed before Friday.",
         "",
     ],

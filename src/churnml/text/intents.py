@@ -131,6 +131,8 @@ class Intents:
         log_odds = self.model.log_odds(texts, signs(ruled), written)
         found: list[tuple[IntentFinding, ...]] = [()] * len(prose)
         for place in np.flatnonzero((log_odds >= _LEAST).any(axis=1)).tolist():  # few want anything
+            if not prose[place].stems:
+                continue  # a number alone, such as a mark out of ten, wants nothing
             found[place] = tuple(
                 IntentFinding(intent, prose[place].span(*span))
                 for intent in chosen(log_odds[place])
