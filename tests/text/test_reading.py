@@ -94,6 +94,19 @@ def test_a_message_without_end_takes_no_time_without_end(reader: Reader, words: 
     assert reader.read(["We would like more seats. " + words * (150_000 // len(words))])
 
 
+def test_long_messages_are_read_a_few_at_a_time(reader: Reader) -> None:
+    """Five hundred of them at once would take gigabytes."""
+    taken: list[str] = []
+
+    def messages() -> Iterator[str]:
+        for _ in range(500):
+            taken.append("It is what it is. " * 20_000)
+            yield taken[-1]
+
+    assert next(reader.stream(messages())).language == "en"
+    assert len(taken) == 3
+
+
 def test_a_stream_is_read_as_it_comes(reader: Reader) -> None:
     taken = 0
 

@@ -27,6 +27,7 @@ Ints = npt.NDArray[np.int64]
 Keys = npt.NDArray[np.uint32 | np.int64]
 Floats = npt.NDArray[np.float64]
 
+_KEPT = 10_000  # characters of a text that is kept for when it is asked for again
 SIZES = (2, 3, 4, 5, 6)  # of characters
 WORDS = (1, 2, 3)
 _STEP, _SPREAD = np.uint64(1_099_511_628_211), np.uint64(0x9E3779B97F4A7C15)
@@ -91,7 +92,8 @@ def plain(text: str) -> str:
         text = _LINK.sub(" ~u ", text)
     if "@" in text:
         text = _HANDLE.sub(" ~h ", text)
-    return _small(text.lower().replace("’", "'"))  # noqa: RUF001
+    small = _small if len(text) <= _KEPT else _small.__wrapped__
+    return small(text.lower().replace("’", "'"))  # noqa: RUF001
 
 
 @lru_cache(maxsize=1 << 10)  # a batch is asked for as it was written, and as rules read it

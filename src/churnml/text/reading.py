@@ -15,7 +15,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +108,7 @@ def _place(span: Span) -> dict[str, Any]:
 # Raised whenever rules read any message otherwise than before: readings of two versions must not
 # be counted together.
 RULES = 6
+_ROOM = 1_000_000  # characters read at once: each takes some 170 bytes
 
 
 class Reader:
@@ -169,9 +169,16 @@ class Reader:
         return list(self.stream(texts))
 
     def stream(self, texts: Iterable[str]) -> Iterator[Reading]:
-        """Read any number of messages, some hundreds at a time."""
-        remaining = iter(texts)
-        while batch := list(islice(remaining, BATCH)):
+        """Read any number of messages, some hundreds at a time; of long ones fewer."""
+        batch: list[str] = []
+        room = _ROOM
+        for text in texts:
+            batch.append(text)
+            room -= len(text)
+            if len(batch) == BATCH or room <= 0:
+                yield from self._batch(batch)
+                batch, room = [], _ROOM
+        if batch:
             yield from self._batch(batch)
 
     def _batch(self, texts: list[str]) -> Iterator[Reading]:
