@@ -197,6 +197,12 @@ def test_silence_counts_from_the_last_sign_of_life(signs: Indicators) -> None:
     assert seen.evidence[0].words == "check_in"
     wrote = {"message_id": "m8", "sent_at": ago(47), "direction": "inbound"}
     assert see(history(messages=[*silent, wrote]), signs, NOW) == ()
+    # Whoever opens a ticket or answers a survey is there.
+    opened = {"ticket_id": "t1", "opened_at": ago(20)}
+    assert see(history(messages=silent, tickets=[opened]), signs, NOW) == ()
+    assert len(see(history(messages=silent, tickets=[opened]), signs, ago(21))) == 1
+    answered = {"survey_id": "s1", "sent_at": ago(30), "responded_at": ago(20)}
+    assert see(history(messages=silent, surveys=[answered]), signs, NOW) == ()
     # A late answer to an early message is a sign of life, too.
     late = [sent(0, 70, replied_at=ago(1)), *silent]
     assert see(history(messages=late), signs, NOW) == ()

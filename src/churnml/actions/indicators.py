@@ -326,9 +326,8 @@ def _of_answers(look: Look, indicator: Indicator, sign: Unresponsive) -> Iterato
     words = "template" if look.has("messages", "template") else "NULL"
     unasked = ", ".join(map(literal, sign.no_answer_wanted)) or "NULL"
     rows = look.rows(
-        "WITH heard AS ("
-        f"SELECT {ACCOUNT_ID}, max(CASE WHEN direction = 'inbound' THEN sent_at "
-        f"ELSE replied_at END) AS latest FROM {messages} GROUP BY 1) "
+        f"WITH heard AS (SELECT {ACCOUNT_ID}, max(moment) AS latest FROM ({_heard(look)}) "
+        "GROUP BY 1) "
         f"SELECT sent.{ACCOUNT_ID}, sent_at AS moment, 'messages/' || message_id AS source, "
         f"coalesce({words}, '') AS words FROM {messages} AS sent JOIN heard USING ({ACCOUNT_ID}) "
         f"WHERE direction = 'outbound' AND sent_at < {look.since(sign.patience_days)} "
@@ -339,6 +338,18 @@ def _of_answers(look: Look, indicator: Indicator, sign: Unresponsive) -> Iterato
         if len(evidence) >= sign.at_least:
             said = f"left {len(evidence)} messages in a row without an answer"
             yield Seen(account, indicator, sign.level, said, evidence)
+
+
+def _heard(look: Look) -> str:
+    """Write the query of every word from an account: messages, answers, tickets, surveys."""
+    written = "CASE WHEN direction = 'inbound' THEN sent_at ELSE replied_at END AS moment"
+    said = [f"SELECT {ACCOUNT_ID}, {written} FROM {look.view('messages')}"]
+    said += [
+        f"SELECT {ACCOUNT_ID}, {column} FROM {look.view(table)}"
+        for table, column in (("tickets", "opened_at"), ("surveys", "responded_at"))
+        if look.has(table, column)
+    ]
+    return " UNION ALL ".join(said)
 
 
 _FINDERS: Mapping[Indicator, Callable[[Look, Indicator, Any], Iterator[Seen]]] = MappingProxyType(
