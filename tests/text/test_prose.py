@@ -165,6 +165,8 @@ def test_what_goes_on_without_end_is_cut_between_words() -> None:
     spans = [*split(words)]
     assert max(end - start for start, end in spans) <= 2000
     assert " ".join(words[start:end] for start, end in spans) == words.strip()
+    lines = "1,2,3\n" * 500
+    assert {text[:5] for text in (lines[start:end] for start, end in split(lines))} == {"1,2,3"}
     gap = f"Please{' ' * 3000}cancel"
     assert [*split(gap)] == [(0, len(gap))]
     assert [*split("x" * 4500)] == [(0, 2000), (2000, 4000), (4000, 4500)]
@@ -210,6 +212,8 @@ def test_characters_that_mark_up_names_are_written_out() -> None:
     assert read.plain.startswith("i don't want")
     assert read.span(2, 7) == Span(2, 11, "don&#39;t")
     assert read.span(13, 18) == Span(22, 40, "caf&eacute;&zwnj;s")
+    code = read_prose("Put &lt;script&gt; there. Then please cancel.")
+    assert code.text == "Put &lt;script> there. Then please cancel."
     assert read_prose("&gt; Please cancel\nNo").text.split() == ["No"]
 
 

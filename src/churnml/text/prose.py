@@ -243,7 +243,8 @@ def seen(text: str) -> str:
 
 
 def _named(reference: re.Match[str]) -> str:
-    return html.unescape(reference[0])
+    named = html.unescape(reference[0])
+    return reference[0] if named == "<" else named  # what is written as no tag shall not become one
 
 
 def _places(text: str) -> tuple[tuple[int, int], ...]:
@@ -336,8 +337,8 @@ def stems(words: str) -> frozenset[str]:
 def _trimmed(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     endless = end - start > _LONGEST and len(" ".join(text[start:end].split())) > _LONGEST
     while endless and end - start > _LONGEST:
-        blank_at = text.rfind(" ", start + 1, start + _LONGEST)
-        cut = start + _LONGEST if blank_at < 0 else blank_at
+        gap = max(text.rfind(space, start + 1, start + _LONGEST) for space in " \n")
+        cut = start + _LONGEST if gap < 0 else gap
         yield from _stripped(text, start, cut)
         start = cut
     yield from _stripped(text, start, end)
