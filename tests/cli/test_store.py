@@ -9,6 +9,7 @@ import pytest
 from churnml.errors import ConfigError
 from churnml.project import Project
 from churnml.serving.store.location import store_url
+from churnml.serving.store.schema import HEAD
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -22,19 +23,20 @@ def settings(project: Path, text: str) -> Project:
 def test_a_store_is_made_copied_and_put_back(run: Call, small_project: Path) -> None:
     label = f"sqlite:///{small_project / 'var' / 'service.db'}"
     status, out, _ = run("store", "status", "-C", small_project)
-    assert (status, out.splitlines()[1]) == (1, "schema  none yet, expected 0004")
+    assert (status, out.splitlines()[1]) == (1, f"schema  none yet, expected {HEAD}")
 
     assert run("store", "upgrade", "-C", small_project)[:2] == (
-        0, f"{label}: its schema is 0003; it was not there.\n",
+        0, f"{label}: its schema is {HEAD}; it was not there.\n",
     )  # fmt: skip
     again = run("store", "upgrade", "-C", small_project)[1]
-    assert again == f"{label}: its schema is 0003, as it was.\n"
+    assert again == f"{label}: its schema is {HEAD}, as it was.\n"
     run("keys", "create", "crm", "--scope", "score", "-C", small_project)
     copy = small_project / "copy"
     status, out, _ = run("store", "backup", copy, "-C", small_project)
     assert (status, out) == (
-        0, f"{label} is in {copy}: schema 0003; 1 of audit, 1 of keys, 0 of scores.\n",
-    )  # fmt: skip
+        0,
+        f"{label} is in {copy}: schema {HEAD}; 1 of audit, 0 of events, 1 of keys, 0 of scores.\n",
+    )
     run("keys", "create", "etl", "--scope", "ingest", "-C", small_project)
 
     status, _, err = run("store", "restore", copy, "-C", small_project)
@@ -42,12 +44,13 @@ def test_a_store_is_made_copied_and_put_back(run: Call, small_project: Path) -> 
     assert "rows are there: 2 of audit, 2 of keys." in err
     status, out, _ = run("store", "restore", copy, "-C", small_project, "--replace", "--json")
     assert json.loads(out) == {
-        "schema": "0004",
+        "schema": HEAD,
         "rows": {"audit": 1, "events": 0, "keys": 1, "scores": 0},
     }
     status, out, _ = run("store", "status", "-C", small_project)
     assert (status, out.splitlines()) == (0, [
-        f"store   {label}", "schema  0003, expected 0004", "audit   1", "keys    1", "scores  0",
+        f"store   {label}", f"schema  {HEAD}, expected {HEAD}",
+        "audit   1", "events  0", "keys    1", "scores  0",
     ])  # fmt: skip
 
 
@@ -55,19 +58,19 @@ def test_a_store_is_downgraded_where_that_is_meant(run: Call, small_project: Pat
     url = f"sqlite:///{small_project / 'apart.db'}"
     run("keys", "create", "crm", "--scope", "score", "--url", url)
 
-    status, _, err = run("store", "downgrade", "--url", url)
+    status, _, err = run("store", "downgrade", "0002", "--url", url)
     assert status == 2
     assert "1 of audit. Nothing was changed." in err
-    status, out, _ = run("store", "downgrade", "--url", url, "--lose")
+    status, out, _ = run("store", "downgrade", "0002", "--url", url, "--lose")
     assert (status, out.splitlines()) == (0, [
-        f"{url}: its schema is 0002; it was 0003.", "lost: 1 of audit",
+        f"{url}: its schema is 0002; it was {HEAD}.", "lost: 1 of audit",
     ])  # fmt: skip
     status, _, err = run("keys", "list", "--url", url)
     assert status == 2
-    assert "its schema is 0002, expected 0004. `churnml store upgrade` brings it there" in err
+    assert f"its schema is 0002, expected {HEAD}. `churnml store upgrade` brings it there" in err
     status, out, _ = run("store", "status", "--url", url, "--json")
     assert (status, json.loads(out)) == (
-        1, {"store": url, "schema": "0002", "expected": "0003", "rows": {"keys": 1, "scores": 0}},
+        1, {"store": url, "schema": "0002", "expected": HEAD, "rows": {"keys": 1, "scores": 0}},
     )  # fmt: skip
     status, out, _ = run("store", "downgrade", "base", "--url", url, "--lose", "--json")
     assert json.loads(out) == {"store": url, "before": "0002", "after": None, "lost": {"keys": 1}}
