@@ -24,6 +24,7 @@ from churnml.serving.documents import (
 from churnml.serving.keys import Scope
 from churnml.serving.scorer import features_of
 from churnml.serving.scores import ScoreList
+from churnml.serving.store.scores import ScoreRecord
 from churnml.training.workflow import Trained
 
 if TYPE_CHECKING:
@@ -231,6 +232,71 @@ def test_answers_can_be_had_again_exactly_and_page_by_page(ask: Any, scores: Sco
     problem(ask("GET", "/v1/scores/nobody/history"), 404, "not-scored")
     problem(ask("GET", f"/v1/scores/{account}/history?limit=0"), 422, "unfit")
     problem(ask("GET", f"/v1/scores/{account}/history?cursor=x"), 422, "unfit")
+
+
+def test_the_answer_that_stood_at_a_time_is_given_to_the_byte(ask: Any, scores: ScoreList) -> None:
+    account = scores.scores[4].account_id
+    given = [
+        ask("POST", "/v1/scores/accounts", json={"account_ids": [account], "as_of": when})
+        for when in ("2026-01-01", "2026-02-01")
+    ]
+    first, second = (answer.json()["scores"][0]["scored_at"] for answer in given)
+    path = f"/v1/scores/{account}?as_of="
+
+    stood = ask("GET", path + second)  # strictly before the second
+    assert b'{"scores":[%s],"not_scored":[]}' % stood.content == given[0].content
+    assert ask("GET", path + "2999-01-01").content in given[1].content
+    assert ask("GET", f"/v1/scores/{account}").content in given[1].content
+
+    found = problem(ask("GET", path + first), 404, "not-scored")
+    assert f"before {first}" in found.detail
+    assert "POST /v1/scores/accounts" in found.detail
+    problem(ask("GET", "/v1/scores/nobody?as_of=2999-01-01"), 404, "not-scored")
+    for wrong in ("yesterday", "2024-02-31", "0001-01-01T00:00:00%2B05:00"):
+        faulty = problem(ask("GET", path + wrong), 422, "unfit")
+        assert "as_of" in faulty.faults[0].at
+
+
+def test_an_answer_tells_what_changed_since_the_last(ask: Any, scores: ScoreList) -> None:
+    account = scores.scores[5].account_id
+
+    def score(as_of: str) -> ScoreDocument:
+        body = {"account_ids": [account], "as_of": as_of}
+        answer = ask("POST", "/v1/scores/accounts", json=body)
+        return AccountScoresDocument.model_validate_json(answer.content).scores[0]
+
+    first, second = score("2026-01-01"), score("2026-03-01")
+
+    assert first.changed is None
+    found = second.changed
+    assert found is not None
+    assert (found.scored_at, found.as_of) == (first.scored_at, first.as_of)
+    assert (found.bundle, found.risk_tier) == (first.model.bundle, first.risk_tier)
+    assert found.probability == first.probability
+    assert found.points == pytest.approx(100 * (second.probability - first.probability))
+    parts = [found.base, *(family.log_odds for family in found.families)]
+    assert math.fsum(parts) == pytest.approx(found.log_odds, abs=1e-9)
+    assert found.log_odds == pytest.approx(second.log_odds - first.log_odds, abs=1e-12)
+    told = {family.family: family.log_odds for family in found.families}
+    before = {reason.family: reason.log_odds for reason in first.reasons}
+    for reason in second.reasons:
+        moved = reason.log_odds - before.get(reason.family, 0.0)
+        assert told[reason.family] == pytest.approx(moved, abs=1e-12)
+
+
+def test_an_answer_of_before_changes_were_told_stays_as_it_was(ask: Any, scores: ScoreList) -> None:
+    account = scores.scores[6].account_id
+    body = {"account_ids": [account]}
+    now = ask("POST", "/v1/scores/accounts", json=body).json()["scores"][0]
+    old = {name: value for name, value in now.items() if name != "changed"}
+    at = ask.service.moment()
+    recipe, bundle = now["model"]["recipe"], now["model"]["bundle"]
+    ask.store.scores.add([ScoreRecord(account, recipe, bundle, None, at, old)])
+
+    assert ask("GET", f"/v1/scores/{account}").json() == old
+    ScoreDocument.model_validate(old)
+    again = ask("POST", "/v1/scores/accounts", json=body).json()["scores"][0]
+    assert again["changed"]["log_odds"] == pytest.approx(0.0, abs=1e-12)
 
 
 def test_a_date_that_training_knew_is_marked(ask: Any, scores: ScoreList) -> None:

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from churnml.serving.rows import ID_LENGTH, ISO_TIME
 
 AccountId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH)]
-Time = Annotated[str, Field(pattern=ISO_TIME, description="ISO 8601; UTC where no zone is given.")]
+TIMES = "ISO 8601; UTC where no zone is given."
+Time = Annotated[str, Field(pattern=ISO_TIME, description=TIMES)]
 FeatureValue = float | bool | str | None
+RiskTierName = Literal["low", "medium", "high", "critical"]
 
 
 class Body(BaseModel):
@@ -111,6 +113,33 @@ class ModelName(Document):
     catalogue: str | None
 
 
+class FamilyDifference(Document):
+    """What a family says more than it did, in log-odds."""
+
+    family: str
+    title: str
+    log_odds: float
+
+
+class Difference(Document):
+    """The plain difference of two answers; `base` and all families add up to `log_odds`."""
+
+    points: float = Field(description="Of the probability, in percentage points.")
+    log_odds: float
+    base: float = Field(description="Log-odds that are of no family.")
+    families: list[FamilyDifference] = Field(description="The heaviest first.")
+
+
+class ChangedDocument(Difference):
+    """What is another than in the last answer about the account, by the same recipe."""
+
+    scored_at: str = Field(description="When that answer was given.")
+    as_of: str | None
+    bundle: str
+    probability: float = Field(ge=0, le=1)
+    risk_tier: RiskTierName
+
+
 class ScoreDocument(Document):
     """A score."""
 
@@ -119,7 +148,7 @@ class ScoreDocument(Document):
     scored_at: str | None = Field(description="When it was written to the ledger.")
     probability: float = Field(ge=0, le=1)
     interval: IntervalDocument
-    risk_tier: Literal["low", "medium", "high", "critical"]
+    risk_tier: RiskTierName
     account_tier: Literal["starter", "professional", "business", "enterprise", "vip"] | None
     arr: float | None
     arr_at_risk: float | None
@@ -132,6 +161,10 @@ class ScoreDocument(Document):
     unseen: dict[str, str] = Field(description="Values the model never learnt from, as missing.")
     stale: list[str] = Field(description="Tables that had gone quiet before `as_of`.")
     model: ModelName
+    changed: ChangedDocument | None = Field(
+        default=None,
+        description="Since the last answer about the account, if there was one; by accounts alone.",
+    )
 
 
 class ScoreDocuments(Document):

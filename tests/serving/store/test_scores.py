@@ -147,3 +147,14 @@ def test_a_file_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match=r"s\.db: file is not a database\."):
         Store.open(f"sqlite:///{tmp_path / 's.db'}")
+
+
+def test_the_last_answers_of_several_accounts_are_given_at_once(store: Store) -> None:
+    later = AT + dt.timedelta(seconds=1)
+    store.scores.add([record("a", n=1), record("b", n=2), record("a", later, n=3)])
+    store.scores.add([record("b", n=4)])  # at the same instant, after
+
+    found = store.scores.latest_of("churn_90d", ["a", "b", "nobody"])
+
+    assert {name: item.document for name, item in found.items()} == {"a": {"n": 3}, "b": {"n": 4}}
+    assert store.scores.latest_of("another", ["a"]) == {}

@@ -18,7 +18,9 @@ from pydantic_core import to_json
 from churnml.errors import BundleError
 from churnml.serving.access import needs
 from churnml.serving.answers import answer, utc
+from churnml.serving.changed import since
 from churnml.serving.documents import (
+    TIMES,
     AccountScoresDocument,
     AccountsToScore,
     FeatureRow,
@@ -30,7 +32,7 @@ from churnml.serving.documents import (
 from churnml.serving.keys import Scope
 from churnml.serving.problems import Fault, Names, Problem, request_id, unfit
 from churnml.serving.routes.responses import Streamed, answered, body, problems, service_of
-from churnml.serving.rows import ID_LENGTH, instant
+from churnml.serving.rows import ID_LENGTH, ISO_TIME, instant
 from churnml.serving.spool import Spool
 
 if TYPE_CHECKING:
@@ -186,17 +188,22 @@ async def by_accounts(request: Request) -> Response:
 def _asked(content: bytes, most: int) -> tuple[list[str], dt.datetime | None]:
     try:
         wanted = AccountsToScore.model_validate_json(content)
-        as_of = None if wanted.as_of is None else instant(wanted.as_of)
     except ValidationError as error:
         names = Names(tuple(AccountsToScore.model_fields))
         raise unfit(error.errors(include_url=False, include_input=False), names) from None
-    except ValueError as error:
-        raise _unfit("as_of", f"{error}.") from None
+    as_of = None if wanted.as_of is None else _instant(wanted.as_of)
     if len(wanted.account_ids) > most:
         raise _unfit("account_ids", f"at most {most:,} are taken at once.")
     if len(set(wanted.account_ids)) < len(wanted.account_ids):
         raise _unfit("account_ids", "an account is named twice.")
     return wanted.account_ids, as_of
+
+
+def _instant(as_of: str) -> dt.datetime:
+    try:
+        return instant(as_of)
+    except ValueError as error:
+        raise _unfit("as_of", f"{error}.") from None
 
 
 def _unfit(at: str, why: str) -> Problem:
@@ -215,6 +222,12 @@ def _score_accounts(
         answer(item.scored, loaded, unseen=item.unseen, stale=found.stale, scored_at=at)
         for item in found.scores
     ]
+    earlier = service.store.scores.latest_of(
+        loaded.name["recipe"], [document["account_id"] for document in told]
+    )
+    for document in told:
+        last = earlier.get(document["account_id"])
+        document["changed"] = since(None if last is None else last.document, document)
     service.keep([item.scored for item in found.scores], told, at)
     service.metrics.scored(item.scored.tier for item in found.scores)
     absent = [{"account_id": name, "why": why} for name, why in found.not_scored.items()]
@@ -225,16 +238,25 @@ def _score_accounts(
     "/{account_id}",
     response_model=ScoreDocument,
     responses=problems(404, 422),
-    summary="The latest score that was given of an account",
+    summary="The latest score that was given of an account, or the one that stood at a time",
 )
-async def latest(request: Request, account_id: AccountId) -> Response:
-    """Give the last answer about an account again, exactly as it was."""
+async def latest(
+    request: Request,
+    account_id: AccountId,
+    as_of: Annotated[str | None, Query(pattern=ISO_TIME, description=TIMES)] = None,
+) -> Response:
+    """Give the last answer about an account again, exactly as it was.
+
+    With `as_of` it is the last that was given strictly before then, whatever was given since:
+    nothing is computed.
+    """
     service = service_of(request)
     recipe = service.bundles.now.name["recipe"]
-    found = await asyncio.to_thread(service.store.scores.latest, recipe, account_id)
-    if found is None:
-        raise _never()
-    return answered(found.document)
+    before = None if as_of is None else _instant(as_of)
+    found = await asyncio.to_thread(service.store.scores.history, recipe, account_id, 1, before)
+    if not found:
+        raise _never() if before is None else _not_yet(before)
+    return answered(found[0].document)
 
 
 @router.get(
@@ -273,6 +295,15 @@ def _never() -> Problem:
         404,
         "not-scored",
         "no score of this account was given yet. POST /v1/scores/accounts gives one.",
+    )
+
+
+def _not_yet(before: dt.datetime) -> Problem:
+    return Problem(
+        404,
+        "not-scored",
+        f"no score of this account was given before {utc(before)}. GET its history to see when one "
+        "was; POST /v1/scores/accounts with this as_of computes one now, of what was known then.",
     )
 
 

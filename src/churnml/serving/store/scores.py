@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +79,16 @@ class Scores:
         found = self.history(recipe, account_id, limit=1)
         return found[0] if found else None
 
+    def latest_of(self, recipe: str, account_ids: Iterable[str]) -> dict[str, ScoreRecord]:
+        """Give the answer that was told last of each account; nothing of those without one."""
+        found = {}
+        with self._database.reading() as connection:
+            for account_id in account_ids:
+                wanted = _of_account(recipe, account_id).limit(1)
+                if (row := connection.execute(wanted).first()) is not None:
+                    found[account_id] = _record(row)
+        return found
+
     def history(
         self,
         recipe: str,
@@ -102,12 +112,7 @@ class Scores:
             lose any of several told at one instant.
         """
         c = SCORES.c
-        wanted = (
-            sa.select(SCORES)
-            .where(c.recipe == recipe, c.account_id == account_id)
-            .order_by(c.scored_at.desc(), c.id.desc())
-            .limit(limit)
-        )
+        wanted = _of_account(recipe, account_id).limit(limit)
         if before is not None and number is not None:
             told = sa.tuple_(sa.literal(before, c.scored_at.type), sa.literal(number))
             wanted = wanted.where(sa.tuple_(c.scored_at, c.id) < told)
@@ -116,6 +121,15 @@ class Scores:
         with self._database.reading() as connection:
             rows = connection.execute(wanted).all()
         return [_record(row) for row in rows]
+
+
+def _of_account(recipe: str, account_id: str) -> sa.Select[Any]:
+    c = SCORES.c
+    return (
+        sa.select(SCORES)
+        .where(c.recipe == recipe, c.account_id == account_id)
+        .order_by(c.scored_at.desc(), c.id.desc())
+    )
 
 
 def _row(record: ScoreRecord) -> dict[str, Any]:
