@@ -174,15 +174,22 @@ def _look_up(cells: Array, tables: Tables, first: int, last: int, found: Array) 
 
 @compiled
 def _look_up_one(cells: Array, tables: Tables, first: int, last: int, found: Array) -> None:
-    """Add what groups from `first` to before `last` contribute to one row."""
+    """Add what groups from `first` to before `last` contribute to one row.
+
+    First it is told where each group's values stand, and only then are they read: so the processor
+    waits for the memory of several groups at once.
+    """
+    starts = np.empty(last - first, np.int64)
     for group in range(first, last):
         key: Any = 0
         for term in range(tables.term_begins[group], tables.term_begins[group + 1]):
             reached = cells[tables.term_columns[term]] >= tables.bounds[term]
-            key += np.int64(reached) * np.int64(tables.steps[term])
-        begin, end = tables.begins[group], tables.begins[group + 1]
-        start = tables.value_begins[group] + (key & 0xFFFF) * (end - begin)
-        for place in range(end - begin):
+            key += tables.steps[term] & -np.uint16(reached)  # a mask, and no jump
+        width = tables.begins[group + 1] - tables.begins[group]
+        starts[group - first] = tables.value_begins[group] + np.int64(key & 0xFFFF) * width
+    for group in range(first, last):
+        begin, start = tables.begins[group], starts[group - first]
+        for place in range(tables.begins[group + 1] - begin):
             found[tables.columns[begin + place]] += tables.values[start + place]
 
 
