@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -23,6 +24,9 @@ class RiskTier(StrEnum):
     MEDIUM = "medium"
     HIGH = "high"
     CRITICAL = "critical"
+
+
+_NAMES = tuple(RiskTier)
 
 
 class RiskTiers(FrozenModel):
@@ -66,17 +70,14 @@ class RiskTiers(FrozenModel):
         DataError
             If a value is missing or outside 0 to 1.
         """
-        import numpy as np
-
         outside = ~((probabilities >= 0) & (probabilities <= 1))
         if outside.any():
             raise DataError(
                 f"{int(outside.sum())} of {len(probabilities)} probabilities are no number between "
                 f"0 and 1; the first is {probabilities[outside][0]}."
             )
-        steps = np.searchsorted([self.medium, self.high, self.critical], probabilities, "right")
-        names = tuple(RiskTier)
-        return tuple(names[step] for step in steps)
+        bounds = self.medium, self.high, self.critical
+        return tuple(_NAMES[bisect_right(bounds, value)] for value in probabilities.tolist())
 
 
 class _TiersFile(FrozenModel):

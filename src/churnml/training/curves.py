@@ -79,15 +79,20 @@ class IsotonicCurve:
             ),
         )
 
+    @cached_property
+    def _slopes(self) -> Floats:
+        """How steep the way is from each knot to the next."""
+        margins, values = self._knots
+        return np.asarray(np.diff(values) / np.diff(margins))
+
     def log_odds(self, margin: Floats) -> Floats:
         """Calibrate margins (n,)."""
         return np.asarray(np.interp(margin, *self._knots))
 
     def steepness(self, margin: Floats) -> Floats:
         """How much log-odds change for a small change of the margin (n,)."""
-        margins, values = self._knots
-        piece = np.clip(np.searchsorted(margins, margin, side="right") - 1, 0, margins.size - 2)
-        return np.asarray((np.diff(values) / np.diff(margins))[piece])
+        piece = np.searchsorted(self._knots[0], margin, side="right") - 1
+        return np.asarray(self._slopes[np.minimum(np.maximum(piece, 0), self._slopes.size - 1)])
 
 
 def fit_beta(margin: Floats, label: Floats) -> BetaCurve:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -119,7 +120,7 @@ class Encoding:
         }
         return cls(MappingProxyType(kinds), MappingProxyType(codes))
 
-    @property
+    @cached_property
     def features(self) -> tuple[str, ...]:
         """The features, in the order of the matrix."""
         return tuple(self.kinds)

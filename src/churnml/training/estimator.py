@@ -215,7 +215,7 @@ def _jackknife(parts: Floats) -> tuple[Floats, Floats]:
     """Sum the margins by each fold's members (n_folds, n), and tell the standard error of it."""
     n_folds = len(parts)
     without = n_folds * parts  # the margin by each fold's members alone
-    around = without - without.mean(axis=0)
+    around = without - without.sum(axis=0) / n_folds
     spread = np.sqrt((n_folds - 1) / n_folds * np.sum(around**2, axis=0))
     return parts.sum(axis=0), spread
 

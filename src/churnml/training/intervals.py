@@ -14,6 +14,7 @@ Gelman and Hill (2007), Data analysis using regression and multilevel models, se
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -111,18 +112,26 @@ class Intervals(IntervalSpec):
         deviation = self.deviation(log_odds, error)
         middle = centre(log_odds, deviation)
         # Both ends are standard normal deviates until they are shown.
-        below = np.full_like(middle, ndtri((1 - level) / 2))
+        lower, one_sided, upper = _deviates(level)
+        below = np.full(middle.shape, lower)
         nil = probability(middle + below * deviation) < self.least
-        above = np.where(nil, ndtri(level), ndtri((1 + level) / 2))
+        above = np.where(nil, one_sided, upper)
         score = np.divide(
             log_odds - middle, deviation, out=np.zeros_like(middle), where=deviation > 0
         )
         under, over = score < below, score > above
-        below = np.select([under, over], [score, ndtri(ndtr(score) - level)], below)
-        above = np.select([under, over], [ndtri(ndtr(score) + level), score], above)
-        nil &= ~over
+        if (under | over).any():
+            below = np.select([under, over], [score, ndtri(ndtr(score) - level)], below)
+            above = np.select([under, over], [ndtri(ndtr(score) + level), score], above)
+            nil &= ~over
         low, high = (probability(middle + end * deviation) for end in (below, above))
         return np.where(nil, 0.0, low), np.where(nil, np.maximum(high, self.least), high)
+
+
+@lru_cache(maxsize=64)
+def _deviates(level: float) -> tuple[float, float, float]:
+    """Give the lower end, the bound of a one-sided interval and the upper end, for a level."""
+    return float(ndtri((1 - level) / 2)), float(ndtri(level)), float(ndtri((1 + level) / 2))
 
 
 def centre(log_odds: Floats, deviation: Floats) -> Floats:
@@ -148,12 +157,14 @@ def centre(log_odds: Floats, deviation: Floats) -> Floats:
     wanted = sign * log_odds
     target = -np.logaddexp(0, -wanted)
     found = wanted - np.minimum(deviation**2 / 2, 3.0) * np.tanh(-wanted / 2)
+    around = deviation[:, None] * _NODES
     for _ in range(_STEPS):
-        each = probability(found[:, None] + deviation[:, None] * _NODES)
+        each = probability(found[:, None] + around)
         mean = each @ _WEIGHTS
         slope = (each * (1 - each)) @ _WEIGHTS
         step = (np.log(mean) - target) * mean / slope
-        if np.abs(step).max() < 1e-12:
+        longest = np.abs(step).max()
+        if longest < 1e-12:
             break
-        found = found - np.clip(step, -2.0, 2.0)
+        found = found - (step if longest <= 2.0 else np.clip(step, -2.0, 2.0))
     return np.asarray(sign * found)

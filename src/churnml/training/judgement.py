@@ -106,6 +106,7 @@ class Judgement(FrozenModel):
         why = ("",) * margin.size
         if self.thin is not None:
             why = self.thin.why(encoding, matrix)
+        if self.thin is not None and any(why):
             thin = np.array([bool(reason) for reason in why], dtype=bool)
             rate = np.array(self.thin.rates)[_segment(self.segments, encoding, matrix)]
             weight = np.where(thin, self.thin.weight, 1.0)

@@ -69,7 +69,7 @@ class Thin(FrozenModel):
             for row in np.flatnonzero(~(column >= least)):
                 had = "missing" if np.isnan(column[row]) else f"{column[row]:g}"
                 told[row].append(f"{name} {had}, under {least:g}")
-        share = 1.0 - np.isnan(matrix).mean(axis=1)
+        share = 1.0 - np.isnan(matrix).sum(axis=1) / matrix.shape[1]
         for row in np.flatnonzero(share < self.known):
             told[row].append(f"{share[row]:.0%} of features known, under {self.known:.0%}")
         return tuple("; ".join(parts) for parts in told)
