@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
+from pydantic_core import to_json
 
 from churnml.history.tables import ACCOUNT_ID
 from churnml.serving.documents import (
@@ -361,7 +362,7 @@ def test_every_error_is_a_problem_document(
     assert refused.headers["allow"] == "POST"
     problem(ask("POST", "/v1/scores/features", content="no JSON"), 400, "not-json")
 
-    monkeypatch.setattr(type(ask.service), "answers", lambda *_: 1 / 0)
+    monkeypatch.setattr(type(ask.service), "answer", lambda *_: 1 / 0)
     failed = ask("POST", "/v1/scores/features", json=row, headers={"X-Request-ID": "mine-1"})
     assert problem(failed, 500, "internal").request_id == "mine-1"
     assert "division" not in failed.text
@@ -411,3 +412,15 @@ def test_a_line_of_the_log_tells_each_answer_and_no_secret(ask: Any) -> None:
     assert (told["route"], told["status"], told["method"]) == ("/v1/model", 200, "GET")
     assert told["key"] == ask.key.split("_")[1]
     assert ask.key.split("_")[2] not in ask.log.getvalue()
+
+
+def test_one_row_is_answered_as_a_row_of_a_batch(ask: Any, trained: Trained) -> None:
+    golden = json.loads((trained.bundle.folder / "golden.json").read_text(encoding="utf-8"))
+    loaded = ask.service.bundles.now
+    for values in golden["rows"]:
+        body = {"features": dict(zip(golden["columns"], values, strict=True)), "arr": 1_000.0}
+        read = loaded.reader.row(json.dumps(body).encode())
+
+        (told,) = ask.service.answers(read, loaded)
+
+        assert ask.service.answer(read, loaded) == to_json(told)

@@ -7,6 +7,7 @@ import math
 import string
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from churnml.errors import FeatureError
@@ -87,61 +88,153 @@ def reasons(
     FeatureError
         If there is not one contribution a feature.
     """
-    if len(contributions) != len(features):
-        raise FeatureError(
-            f"{len(contributions)} contributions for {len(features)} features; expected one each."
+    return Telling.of(features, catalogue, families).reasons(contributions, row, telling)
+
+
+@dataclass(frozen=True)
+class Family:
+    """Features that are told as one.
+
+    Parameters
+    ----------
+    name, title : str
+        As of `Reason`.
+    places : tuple of int
+        Where its features stand.
+    """
+
+    name: str
+    title: str
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """The families that move a score, the heaviest first.
+
+    Parameters
+    ----------
+    families : tuple of int
+        Which they are, among those of a `Telling`.
+    leading : tuple of int
+        The feature that weighs most in each.
+    totals : tuple of float
+        What each contributes.
+    """
+
+    families: tuple[int, ...]
+    leading: tuple[int, ...]
+    totals: tuple[float, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Telling:
+    """How reasons are told: what is the same for all accounts, put together once.
+
+    Parameters
+    ----------
+    features : tuple of str
+        What contributes.
+    catalogue : Catalogue or None
+        Their families and sentences; without one, each column stands for itself.
+    families : tuple of Family
+        What they are told as.
+    actionable : tuple of bool (n_features,)
+        Whether somebody can act on each.
+    """
+
+    features: tuple[str, ...]
+    catalogue: Catalogue | None
+    families: tuple[Family, ...]
+    actionable: tuple[bool, ...]
+
+    @classmethod
+    def of(
+        cls,
+        features: tuple[str, ...],
+        catalogue: Catalogue | None,
+        families: Mapping[str, str] | None = None,
+    ) -> Telling:
+        """Put it together; parameters as for `reasons`."""
+        members: dict[str, list[int]] = {}
+        for place, name in enumerate(features):
+            family = None if families is None else families.get(name)
+            if family is None:
+                family = name if catalogue is None else catalogue.get(name).family
+            members.setdefault(family, []).append(place)
+        return cls(
+            features,
+            catalogue,
+            tuple(
+                Family(name, _title(name, len(places), catalogue), tuple(places))
+                for name, places in members.items()
+            ),
+            tuple(
+                catalogue is not None and catalogue.get(name).entry.actionable for name in features
+            ),
         )
-    members = families_of(features, catalogue, families)
-    shares = contributions.tolist()
-    told = []
-    for family, places in members.items():
-        total = math.fsum([shares[place] for place in places])
-        if total == 0:
-            continue
-        first = [place for place in places if features[place] in telling] if telling else []
-        heaviest = max if total > 0 else min  # of equal ones either takes the first
-        leading = heaviest(first or places, key=shares.__getitem__)
-        title = _title(family, [features[place] for place in places], catalogue)
-        told.append(_reason(family, title, total, features[leading], row, catalogue))
-    return tuple(sorted(told, key=lambda reason: (-abs(reason.contribution), reason.family)))
+
+    def weighed(self, contributions: NDArray[np.float64], telling: Collection[str] = ()) -> Weighed:
+        """Weigh the families of one account; parameters and errors as for `reasons`."""
+        if len(contributions) != len(self.features):
+            raise FeatureError(
+                f"{len(contributions)} contributions for {len(self.features)} features; expected "
+                "one each."
+            )
+        shares = contributions.tolist()
+        found = []
+        for number, family in enumerate(self.families):
+            places = family.places
+            leading = places[0]
+            total = shares[leading]
+            if len(places) > 1:
+                total = math.fsum([shares[place] for place in places])
+                first = [place for place in places if self.features[place] in telling]
+                heaviest = max if total > 0 else min  # of equal ones either takes the first
+                leading = heaviest(first or places, key=shares.__getitem__)
+            if total:
+                # No two families have one name, so that nothing behind it is compared.
+                found.append((-abs(total), family.name, number, leading, total))
+        found.sort()
+        _, _, families, leading_ones, totals = zip(*found, strict=True) if found else ((),) * 5
+        return Weighed(families, leading_ones, totals)
+
+    def reasons(
+        self,
+        contributions: NDArray[np.float64],
+        row: Mapping[str, Value],
+        telling: Collection[str] = (),
+    ) -> tuple[Reason, ...]:
+        """Tell why one account has its score; as the function of this name."""
+        weighed = self.weighed(contributions, telling)
+        sentences = self.sentences(weighed.leading, row)
+        return tuple(
+            Reason(
+                family=self.families[number].name,
+                title=self.families[number].title,
+                contribution=total,
+                feature=self.features[leading],
+                sentence=sentence,
+                actionable=self.actionable[leading],
+            )
+            for number, leading, total, sentence in zip(
+                weighed.families, weighed.leading, weighed.totals, sentences, strict=True
+            )
+        )
+
+    def sentences(self, places: Sequence[int], row: Mapping[str, Value]) -> list[str]:
+        """Say what the features that stand at some places say of an account."""
+        names = [self.features[place] for place in places]
+        if self.catalogue is None:
+            return [f"{name} is {show(row[name], '')}" for name in names]
+        return [sentence_of(self.catalogue.get(name), row, self.catalogue) for name in names]
 
 
-def families_of(
-    features: tuple[str, ...], catalogue: Catalogue | None, families: Mapping[str, str] | None
-) -> Mapping[str, list[int]]:
-    """Group the places of features by the family under which each is told; as for `reasons`."""
-    members: dict[str, list[int]] = {}
-    for place, name in enumerate(features):
-        family = None if families is None else families.get(name)
-        if family is None:
-            family = name if catalogue is None else catalogue.get(name).family
-        members.setdefault(family, []).append(place)
-    return members
-
-
-def _title(family: str, members: Sequence[str], catalogue: Catalogue | None) -> str:
+def _title(family: str, members: int, catalogue: Catalogue | None) -> str:
     if catalogue is not None:
         return catalogue.titles[family]
-    like = len(members) - 1
+    like = members - 1
     return family if not like else f"{family} and {like} like it"
-
-
-def _reason(
-    family: str,
-    title: str,
-    total: float,
-    name: str,
-    row: Mapping[str, Value],
-    catalogue: Catalogue | None,
-) -> Reason:
-    return Reason(
-        family=family,
-        title=title,
-        contribution=total,
-        feature=name,
-        sentence=said_of(name, row, catalogue),
-        actionable=catalogue is not None and catalogue.get(name).entry.actionable,
-    )
 
 
 def probability_shares(contributions: Sequence[float], base: float) -> tuple[float, ...]:
@@ -212,13 +305,18 @@ def sentence_of(feature: Feature, row: Mapping[str, Value], catalogue: Catalogue
         return feature.fill(feature.entry.missing) or f"{feature.description}: {UNKNOWN}"
     text = feature.fill(feature.entry.sentence)
     shown = {"value": show(value, feature.entry.unit)}
-    for _, name, _, _ in string.Formatter().parse(text):
-        if name is None or name in shown:
-            continue
+    for name in _named(text):
         if name not in row:
             return f"{feature.description}: {shown['value']}"
         shown[name] = show(row[name], catalogue.get(name).entry.unit)
     return text.format_map(shown)
+
+
+@lru_cache(maxsize=4096)
+def _named(sentence: str) -> tuple[str, ...]:
+    """Name the features that a sentence tells besides its own, each once."""
+    names = (name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None)
+    return tuple(name for name in dict.fromkeys(names) if name != "value")
 
 
 def show(value: Value, unit: str) -> str:
@@ -232,20 +330,22 @@ def show(value: Value, unit: str) -> str:
         Its unit: shares become per cent, large numbers are grouped, small ones keep a decimal,
         and what is beyond all measure is told by its power of ten.
     """
-    if value is None:
-        return UNKNOWN
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dt.date):
-        return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
+    if not isinstance(value, float):  # as most are
+        if value is None:
+            return UNKNOWN
+        if isinstance(value, str):
+            return value
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, dt.date):
+            return f"{value:%Y-%m-%d %H:%M}".removesuffix(" 00:00")
     if unit == "share":
         return f"{value:z.0%}"
-    if abs(value) >= 1e15 or 0 < abs(value) < 0.005:
+    size = abs(value)
+    if size >= 1e15 or 0 < size < 0.005:
         return f"{value:.2g}"
-    if float(value).is_integer() or abs(value) >= 100:
+    if size >= 100 or float(value).is_integer():
         return f"{value:z,.0f}"
-    if unit == "ratio" or abs(value) < 1:
+    if unit == "ratio" or size < 1:
         return f"{value:.2f}"
     return f"{value:.1f}".removesuffix(".0")

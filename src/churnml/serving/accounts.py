@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from churnml.errors import DataError, LabelError
+from churnml.explain.reasons import Telling
 from churnml.features.engine import compute_live
 from churnml.features.facts import compile_catalogue
 from churnml.history.tables import ACCOUNT_ID
@@ -75,12 +76,14 @@ class _Question:
 
     spec: HistorySpec
     catalogue: Catalogue
+    telling: Telling
     program: Program
 
     @classmethod
     def of(cls, loaded: Loaded, history: History) -> _Question:
         spec, catalogue = of_history(loaded.bundle, history)
-        return cls(spec, catalogue, compile_catalogue(catalogue, history.contracts))
+        telling = Telling.of(loaded.bundle.features, catalogue, loaded.bundle.families)
+        return cls(spec, catalogue, telling, compile_catalogue(catalogue, history.contracts))
 
 
 class Accounts:
@@ -157,7 +160,7 @@ class Accounts:
         of = Rows(there, [cutoff] * len(there), [arr[name] for name in there])
         values = frame.to_pylist()
         matrix = loaded.bundle.matrix(frame)
-        found = score_matrix(loaded.bundle, of, matrix, values, question.catalogue)
+        found = score_matrix(loaded.bundle, of, matrix, values, question.telling)
         told = (AccountScore(s, loaded.unseen(v)) for s, v in zip(found, values, strict=True))
         return AccountScores(tuple(told), absent, stale)
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from churnml.errors import ChurnMLError
+from churnml.explain.reasons import Telling
 from churnml.serving.rows import RowReader
+from churnml.serving.writer import Writer
 from churnml.training.bundle import GOLDEN
 from churnml.training.champions import JOURNAL
 from churnml.training.shelf import CHAMPION, LATEST, choose
@@ -60,6 +62,16 @@ class Loaded:
             "role": self.role,
             "catalogue": manifest.training.fingerprints.get("catalogue"),
         }
+
+    @cached_property
+    def telling(self) -> Telling:
+        """How reasons are told of rows that are sent."""
+        return Telling.of(self.bundle.features, self.bundle.catalogue, self.bundle.families)
+
+    @cached_property
+    def writer(self) -> Writer:
+        """Writes the answers about single rows that are sent."""
+        return Writer(self.telling)
 
     @cached_property
     def example(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from churnml import flat
 from churnml.errors import BundleError, DataError, nearest
-from churnml.explain.reasons import Value, reasons
+from churnml.explain.reasons import Reason, Telling, Value
 from churnml.features.catalogue import Catalogue
 from churnml.features.engine import compute
 from churnml.features.facts import compile_catalogue
@@ -23,6 +23,7 @@ from churnml.history.tables import ACCOUNT_ID
 from churnml.labels import ColumnLabel, HistorySpec, asked, population
 from churnml.serving.scores import Scored, ScoreList
 from churnml.training.bundle import Bundle
+from churnml.training.estimator import Scores
 from churnml.training.suitability import suited
 from churnml.training.tables import stale_tables
 
@@ -281,11 +282,12 @@ def score_rows(
 ) -> tuple[Scored, ...]:
     """Score rows of features, and give the reasons; the riskiest first."""
     scored: list[Scored] = []
+    telling = Telling.of(bundle.features, catalogue, bundle.families)
     for first in range(0, features.num_rows, _BLOCK):
         progress("scores", first / features.num_rows)
         block = features.slice(first, _BLOCK)
         scored += score_matrix(
-            bundle, of.part(first, _BLOCK), bundle.matrix(block), block.to_pylist(), catalogue
+            bundle, of.part(first, _BLOCK), bundle.matrix(block), block.to_pylist(), telling
         )
     return tuple(sorted(scored, key=_order))
 
@@ -295,7 +297,7 @@ def score_matrix(
     of: Rows,
     matrix: npt.NDArray[np.float64],
     values: Sequence[Mapping[str, Value]],
-    catalogue: Catalogue | None,
+    telling: Telling,
 ) -> list[Scored]:
     """Score rows that were encoded before, and give the reasons; in the order of the rows.
 
@@ -309,31 +311,61 @@ def score_matrix(
         As `Bundle.matrix` gives them.
     values : sequence of mapping of str to value
         The same as they were before, for the sentences.
-    catalogue : Catalogue or None
-        The features, if they are of history.
+    telling : Telling
+        How their reasons are told.
     """
     found = bundle.model.score_matrix(matrix, contributions=True)
+    pairs = zip(np.asarray(found.contributions), values, strict=True)
+    return _scored(bundle, of, matrix, found, [telling.reasons(*pair) for pair in pairs])
+
+
+def score_bare(
+    bundle: Bundle, of: Rows, matrix: npt.NDArray[np.float64]
+) -> tuple[list[Scored], npt.NDArray[np.float64]]:
+    """Score rows as `score_matrix` does, and leave out the reasons.
+
+    Returns
+    -------
+    scored : list of Scored
+        Without reasons.
+    contributions : ndarray (n, n_features)
+        What they would be told from.
+    """
+    found = bundle.model.score_matrix(matrix, contributions=True)
+    return _scored(bundle, of, matrix, found, [()] * len(matrix)), np.asarray(found.contributions)
+
+
+def _scored(
+    bundle: Bundle,
+    of: Rows,
+    matrix: npt.NDArray[np.float64],
+    found: Scores,
+    told: Sequence[tuple[Reason, ...]],
+) -> list[Scored]:
     names = bundle.manifest.tiers.tiers(found.probability)
-    shares = np.asarray(found.contributions)
-    survival = bundle.survival(matrix, found.probability)
-    families = bundle.families
+    survival = bundle.survival(matrix, found.probability).tolist()
+    probability, log_odds, base = (
+        part.tolist() for part in (found.probability, found.log_odds, found.base)
+    )
+    low, high = found.low.tolist(), found.high.tolist()
+    level = bundle.manifest.judgement.intervals.level
     return [
         Scored(
             account_id=of.accounts[place],
             cutoff=of.cutoffs[place],
-            probability=float(found.probability[place]),
+            probability=probability[place],
             tier=names[place],
             arr=of.arr[place],
-            survival=tuple(survival[place].tolist()),
-            log_odds=float(found.log_odds[place]),
-            base=float(found.base[place]),
-            low=float(found.low[place]),
-            high=float(found.high[place]),
-            level=bundle.manifest.judgement.intervals.level,
+            survival=tuple(survival[place]),
+            log_odds=log_odds[place],
+            base=base[place],
+            low=low[place],
+            high=high[place],
+            level=level,
             thin=found.thin[place] or None,
-            reasons=reasons(shares[place], bundle.features, row, catalogue, families=families),
+            reasons=reasons,
         )
-        for place, row in enumerate(values)
+        for place, reasons in enumerate(told)
     ]
 
 

@@ -18,7 +18,7 @@ from churnml.serving.histories import Histories
 from churnml.serving.inbox import Inbox
 from churnml.serving.logs import Log
 from churnml.serving.metrics import Metrics
-from churnml.serving.scorer import score_matrix
+from churnml.serving.scorer import score_bare, score_matrix
 from churnml.serving.settings import Settings
 from churnml.serving.store.scores import ScoreRecord
 from churnml.serving.store.store import Store
@@ -77,14 +77,20 @@ class Service:
 
     def answers(self, read: Read, loaded: Loaded) -> list[dict[str, Any]]:
         """Score rows of features, and tell the scores."""
-        found = score_matrix(
-            loaded.bundle, read.of, read.matrix, read.values, loaded.bundle.catalogue
-        )
+        found = score_matrix(loaded.bundle, read.of, read.matrix, read.values, loaded.telling)
         self.metrics.scored(item.tier for item in found)
         return [
             answer(item, loaded, unseen=loaded.unseen(row))
             for item, row in zip(found, read.values, strict=True)
         ]
+
+    def answer(self, read: Read, loaded: Loaded) -> bytes:
+        """Score one row of features, and write its score; as `answers`, in less time."""
+        (item,), shares = score_bare(loaded.bundle, read.of, read.matrix)
+        self.metrics.scored((item.tier,))
+        row = read.values[0]
+        told = answer(item, loaded, unseen=loaded.unseen(row))
+        return loaded.writer.written(told, shares[0], row)
 
     def moment(self) -> dt.datetime:
         """Tell the time, UTC and naive: each time a later one, so that answers have an order."""

@@ -59,7 +59,7 @@ async def by_features(request: Request) -> Response:
     service = service_of(request)
     loaded = service.bundles.now
     read = loaded.reader.row(await request.body())
-    return answered(service.answers(read, loaded)[0])
+    return Response(service.answer(read, loaded), media_type="application/json")
 
 
 @router.post(
