@@ -20,7 +20,8 @@ def log_to(file: TextIO | None = None) -> Log:
         Where lines go; stderr if omitted.
     """
     return structlog.wrap_logger(
-        structlog.PrintLogger(file or sys.stderr),
+        # A line is one write, so that those of several workers stay whole.
+        structlog.WriteLogger(file or sys.stderr),
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         processors=[
             structlog.processors.add_log_level,
