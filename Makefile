@@ -1,5 +1,5 @@
 # Two commands for a fresh machine with Python 3.11 or later, git and make:
-#   make demo    simulate a company, train on its past, score its customers
+#   make demo    simulate a company, train on its past, score, and answer over HTTP
 #   make test    lint, types, tests, coverage
 # Both run in .venv, which is made on first use from the locked packages, hashes checked.
 
@@ -11,6 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 RECIPE := churn_90d
+PORT := 8000
 
 # These must hold by branch, whatever the rest does: a gap in them is a leak nobody sees.
 LEAK_PROOF := */history/asof.py,*/labels/*.py,*/splits.py,*/features/segments.py
@@ -53,6 +54,9 @@ demo: $(INSTALLED) data/sample/accounts.parquet
 	@$(BIN)/churnml check
 	$(BIN)/churnml train $(RECIPE)
 	$(BIN)/churnml score $(RECIPE) --top 10
+ifneq ($(SERVE),no)
+	$(BIN)/churnml serve $(RECIPE) --port $(PORT) --trial
+endif
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

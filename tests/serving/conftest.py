@@ -48,6 +48,13 @@ def store_at(folder: Path) -> Store:
     return Store.open(url)
 
 
+@pytest.fixture
+def empty_store(tmp_path: Path) -> Iterator[Store]:
+    """Give a store of SQLite with nothing in it."""
+    with store_at(tmp_path) as store:
+        yield store
+
+
 @dataclass
 class Asker:
     """Asks an application, with a key unless told otherwise."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +15,7 @@ from churnml.cli.options import ModelName, ProjectFolder, begun
 
 if TYPE_CHECKING:
     from churnml.project import Project
+    from churnml.serving.logs import Log
     from churnml.serving.store.store import Store
 
 
@@ -27,28 +30,71 @@ def serve(
         str, typer.Option(help="Where to listen; this machine alone if omitted.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 8000,
+    trial: Annotated[
+        bool,
+        typer.Option("--trial", help="Make a key that ends with the service; show a line to ask."),
+    ] = False,
     project: ProjectFolder = Path(),
 ) -> None:
-    """Serve scores over HTTP, to whoever shows a key."""
+    """Serve scores over HTTP, to whoever shows a key.
+
+    Exits with 0 where it was told to stop and what was begun had been answered.
+    """
     # Read when LightGBM is loaded: threads beside an event loop only wait for one another.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    with begun(project, recipe) as run:
-        from churnml.serving.listen import listen
-        from churnml.serving.logs import log_to
-        from churnml.serving.start import start
+    with ExitStack() as ending:
+        with begun(project, recipe) as run:
+            from churnml.serving.logs import log_to
+            from churnml.serving.sockets import bound, url_of
+            from churnml.serving.trial import trial_key
 
-        store = _open_store(run.project)
-        if not any(key.revoked_at is None for key in store.keys.all()):
-            console.warn("there is no key yet, so nobody can ask. `churnml keys create` makes one.")
-        service = start(run.project, run.recipe, store, log_to(), model=model)
-    try:
-        listen(service, host, port)
-    finally:
-        store.close()
+            there = ending.enter_context(bound(host, port))
+            store = ending.enter_context(_open_store(run.project, make=trial))
+            key = ending.enter_context(trial_key(store)) if trial else None
+            _warn_without_key(store)
+            log = log_to()
+            ready = _telling(run.project, run.recipe, log, url_of(there), key)
+            from churnml.serving.listen import listen
+            from churnml.serving.start import start
+
+            service = start(run.project, run.recipe, store, log, model=model)
+        if not listen(service, there, ready):
+            raise typer.Exit(1)
 
 
-def _open_store(project: Project) -> Store:
+def _warn_without_key(store: Store) -> None:
+    if not any(key.revoked_at is None for key in store.keys.all()):
+        console.warn("there is no key yet, so nobody can ask. `churnml keys create` makes one.")
+
+
+def _telling(
+    project: Project, recipe: str, log: Log, url: str, key: str | None
+) -> Callable[[], None]:
+    """Tell that the service listens, and where it is on trial how it is asked."""
+    from churnml.serving.trial import question
+
+    line = None if key is None else question(project, recipe, url, key)
+
+    def tell() -> None:
+        log.info("listening", url=url)
+        if line is not None:
+            typer.echo(f"\n{url} answers until Ctrl-C. Ask, in another terminal:\n\n    {line}\n")
+
+    return tell
+
+
+def _open_store(project: Project, *, make: bool) -> Store:
+    from churnml.serving.store.database import Database
     from churnml.serving.store.location import store_url
+    from churnml.serving.store.revisions import upgrade
     from churnml.serving.store.store import Store
 
-    return Store.open(store_url(project))
+    url = store_url(project)
+    if make:
+        database = Database(url)
+        try:
+            if database.revision() is None:
+                upgrade(database)
+        finally:
+            database.close()
+    return Store.open(url)
