@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,9 @@ def serve(
         str, typer.Option(help="Where to listen; this machine alone if omitted.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any that is free.")] = 8000,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, metavar="N", help="Processes that answer.")
+    ] = 1,
     trial: Annotated[
         bool,
         typer.Option("--trial", help="Make a key that ends with the service; show a line to ask."),
@@ -54,11 +58,20 @@ def serve(
             _warn_without_key(store)
             log = log_to()
             ready = _telling(run.project, run.recipe, log, url_of(there), key)
-            from churnml.serving.listen import listen
-            from churnml.serving.start import start
+            serving: Callable[[], bool]
+            if workers == 1:
+                from churnml.serving.listen import listen
+                from churnml.serving.start import start
 
-            service = start(run.project, run.recipe, store, log, model=model)
-        if not listen(service, there, ready):
+                service = start(run.project, run.recipe, store, log, model=model)
+                serving = partial(listen, service, there, ready)
+            else:
+                from churnml.serving.worker import Plan
+                from churnml.serving.workers import Workers
+
+                plan = Plan(run.project.root, run.recipe, model)
+                serving = Workers(plan, there, workers, log, ready).run
+        if not serving():
             raise typer.Exit(1)
 
 

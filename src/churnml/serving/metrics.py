@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from churnml.actions.tiers import RiskTier
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
+SHARED = "PROMETHEUS_MULTIPROC_DIR"  # names the folder in which several workers count together
+
+
 class Metrics:
-    """Counts and times of one service; none of them names an account."""
+    """Counts and times of one service, of all its workers; none of them names an account."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -28,8 +33,9 @@ class Metrics:
         )
         self._model = Gauge(
             "churnml_model",
-            "1 for the model that answers.",
+            "Workers that answer by the model.",
             ["recipe", "bundle", "role"],
+            multiprocess_mode="livesum",
             registry=self.registry,
         )
         self._refused = Counter(
@@ -38,9 +44,11 @@ class Metrics:
         self._observed = Gauge(
             "churnml_observed_until_seconds",
             "Where history ends, in seconds since 1970.",
+            multiprocess_mode="livemostrecent",
             registry=self.registry,
         )
         self._tiers = {tier: self._scores.labels(tier.value) for tier in RiskTier}
+        self._answers: Gauge | None = None
         self._routes: dict[tuple[str, str, int], Histogram] = {}
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -57,8 +65,12 @@ class Metrics:
 
     def model(self, recipe: str, bundle: str, role: str) -> None:
         """Tell which model answers from now on."""
-        self._model.clear()
-        self._model.labels(recipe, bundle, role).set(1)
+        if self._answers is not None:
+            self._answers.set(0)  # of several workers another may still answer by it
+            if SHARED not in os.environ:
+                self._model.clear()
+        self._answers = self._model.labels(recipe, bundle, role)
+        self._answers.set(1)
 
     def refused(self) -> None:
         """Count a bundle that was not taken."""
@@ -70,4 +82,8 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Write all of it as Prometheus reads it."""
-        return bytes(generate_latest(self.registry))
+        registry = self.registry
+        if SHARED in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return bytes(generate_latest(registry))
