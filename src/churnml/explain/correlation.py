@@ -10,9 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
-from scipy.stats import rankdata
 
 Floats = npt.NDArray[np.float64]
 
@@ -70,6 +67,8 @@ def correlations(matrix: Floats, categories: Sequence[bool]) -> Floats:
     Kelley (1935), An unbiased correlation ratio measure. PNAS 21, 554-559.
     Bergsma (2013), A bias-correction for Cramér's V and Tschuprow's T. JKSS 42, 323-328.
     """
+    from scipy.stats import rankdata
+
     named = np.flatnonzero(categories)
     ranks = rankdata(np.where(np.isnan(matrix), -np.inf, matrix), axis=0)
     ranks -= ranks.mean(axis=0)
@@ -140,6 +139,9 @@ def _cramer(one: npt.NDArray[np.intp], two: npt.NDArray[np.intp]) -> float:
 
 def _groups(found: Floats) -> npt.NDArray[np.intp]:
     """Number groups in which any two correlate (complete linkage)."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
+
     if len(found) < 2:
         return np.zeros(len(found), dtype=np.intp)
     apart = 1.0 - (found + found.T) / 2

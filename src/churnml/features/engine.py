@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -29,6 +28,7 @@ from churnml.history.dialect import no_room, said
 from churnml.history.tables import ACCOUNT_ID
 
 if TYPE_CHECKING:
+    import duckdb
     from numpy.typing import NDArray
 
     from churnml.features.values import Values
@@ -182,6 +182,8 @@ class _Request:
 def _execute(
     connection: duckdb.DuckDBPyConnection, fact: Fact, query: str
 ) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
     try:
         return connection.execute(query)
     except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:

@@ -7,11 +7,10 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-import duckdb
-
 from churnml.errors import SourceError
 
 if TYPE_CHECKING:
+    import duckdb
     from duckdb import DuckDBPyConnection
 
 
@@ -78,6 +77,8 @@ def run(connection: DuckDBPyConnection, table: str, sql: str) -> DuckDBPyConnect
     SourceError
         With what DuckDB said.
     """
+    import duckdb
+
     try:
         return connection.execute(sql)
     except duckdb.Error as error:
@@ -88,6 +89,8 @@ def run(connection: DuckDBPyConnection, table: str, sql: str) -> DuckDBPyConnect
 
 def said(error: duckdb.Error) -> str:
     """Give what DuckDB says; the rest of its text points into SQL that nobody wrote by hand."""
+    import duckdb
+
     # Of memory it goes on with settings that are not the user's to set.
     rest = "\n" if isinstance(error, duckdb.OutOfMemoryException) else "\n\n"
     return str(error).split(rest, maxsplit=1)[0].strip().rstrip(".")
@@ -101,6 +104,8 @@ def no_room(error: duckdb.Error) -> str:
     error : duckdb.Error
         What DuckDB could not do.
     """
+    import duckdb
+
     if "No space left" in str(error) or "max_temp_directory_size" in str(error):
         return (
             f" The disk is full: free space where history lies and in {tempfile.gettempdir()}, "

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow.parquet as pq
 
 from churnml.errors import ConfigError
@@ -99,6 +98,8 @@ def ingest(
         If a source is not there, cannot be read, or changes while it is read; history and the
         quarantine then stay what they were.
     """
+    import duckdb
+
     check_sources(sources)
     now = clock or dt.datetime.now(dt.UTC).replace(tzinfo=None)
     with _told_if_unwritable(into), contextlib.ExitStack() as open_:

@@ -16,7 +16,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -249,6 +248,8 @@ def _of_accounts(history: History, name: str, accounts: list[str]) -> pa.Table:
 
 
 def _merged(table: Table, base: pa.Table | None, posted: pa.Table) -> pa.Table:
+    import duckdb
+
     sent = [name for name in posted.column_names if name != NUMBER]
     there = [] if base is None else base.column_names
     with duckdb.connect(":memory:") as connection:

@@ -128,14 +128,17 @@ def _work(number: int, plan: Plan, there: socket.socket, tells: Connection) -> N
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses Ctrl-C has told the parent too
     threading.Thread(target=_end_with_parent, daemon=True).start()
     from churnml.project import Project
-    from churnml.serving.listen import listen
-    from churnml.serving.logs import log_to
-    from churnml.serving.start import start
-    from churnml.serving.store.location import store_url
-    from churnml.serving.store.store import Store
+    from churnml.serving.lean import be_lean
 
     try:
         project = Project.load(plan.root)
+        be_lean(project, plan.recipe)
+        from churnml.serving.listen import listen
+        from churnml.serving.logs import log_to
+        from churnml.serving.start import start
+        from churnml.serving.store.location import store_url
+        from churnml.serving.store.store import Store
+
         with Store.open(store_url(project)) as store:
             log = log_to().bind(worker=number)
             service = start(project, plan.recipe, store, log, model=plan.model)

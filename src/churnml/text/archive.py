@@ -10,9 +10,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -23,6 +22,9 @@ from churnml.history.tables import COMPETITOR_LEVELS, INTENTS, THEMES, about
 from churnml.text.evidence import write_evidence
 from churnml.text.reading import Reader, Reading
 from churnml.text.spoken import spoken
+
+if TYPE_CHECKING:
+    import duckdb
 
 ARCHIVE = "archive.parquet"
 SCHEMA = pa.schema(
@@ -152,6 +154,8 @@ class Archive:
         SourceError
             If history or the archive is damaged.
         """
+        import duckdb
+
         try:
             self._complete(history, reader, progress)
         except duckdb.Error as error:

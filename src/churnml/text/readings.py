@@ -18,9 +18,8 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -34,6 +33,9 @@ from churnml.text.corrections import Correction, Value
 from churnml.text.evidence import read_evidence, write_evidence
 from churnml.text.reading import Reader
 from churnml.text.spoken import spoken
+
+if TYPE_CHECKING:
+    import duckdb
 
 # Raised whenever words, readings and corrections are put together otherwise than before.
 LAYOUT = 2
@@ -272,6 +274,8 @@ def _competing(row: Row, said: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
+    import duckdb
+
     try:
         return connection.execute(sql).to_arrow_table()
     except duckdb.Error as error:

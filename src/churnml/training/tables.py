@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,13 +41,12 @@ from churnml.labels import ColumnLabel, Labels, label, label_column
 from churnml.labels.arrival import arrival
 from churnml.locks import locked
 from churnml.project import Project
-from churnml.text import corrections, vocabulary
-from churnml.text.corrections import read_corrections
-from churnml.text.reading import read_reader
-from churnml.text.readings import Readings
 from churnml.text.spoken import ORIGINS
 from churnml.training.columns import Columns
 from churnml.training.recipes import FeatureChoice, Recipe
+
+if TYPE_CHECKING:
+    from churnml.text.readings import Readings
 
 Progress = Callable[[str, float], None]
 
@@ -115,6 +114,12 @@ def readings(project: Project) -> Readings:
     project : Project
         The project.
     """
+    # Here, since whatever scores a flat table has no texts to read.
+    from churnml.text import corrections, vocabulary
+    from churnml.text.corrections import read_corrections
+    from churnml.text.reading import read_reader
+    from churnml.text.readings import Readings
+
     return Readings(
         folder=project.readings,
         reader=lambda: read_reader(project.data / vocabulary.FILE),
