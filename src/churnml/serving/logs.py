@@ -7,6 +7,7 @@ import sys
 from typing import Any, TextIO
 
 import structlog
+from pydantic_core import to_json
 
 Log = Any  # structlog's loggers answer to any method
 
@@ -30,7 +31,11 @@ def log_to(file: TextIO | None = None) -> Log:
                 # Local variables would be keys, rows and names of accounts.
                 structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
             ),
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(serializer=_json),
         ],
         cache_logger_on_first_use=True,
     )
+
+
+def _json(event: dict[str, Any], **_: Any) -> str:
+    return to_json(event, fallback=repr).decode()
