@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 from churnml.errors import StoreError
 from churnml.serving.store.database import Database
 from churnml.serving.store.revisions import upgrade
-from churnml.serving.store.scores import ScoreRecord
+from churnml.serving.store.scores import ScoreRecord, Scores
 from churnml.serving.store.store import Store
 
 AT = dt.datetime(2026, 3, 1, 12, 0, 0, 250_001)
@@ -158,3 +160,55 @@ def test_the_last_answers_of_several_accounts_are_given_at_once(store: Store) ->
 
     assert {name: item.document for name, item in found.items()} == {"a": {"n": 3}, "b": {"n": 4}}
     assert store.scores.latest_of("another", ["a"]) == {}
+
+
+def test_what_is_at_hand_is_what_was_told_last(database: Database, store: Store) -> None:
+    later = AT + dt.timedelta(microseconds=1)
+    store.scores.add([record(at=later, n=1, é="\ud800"), record(n=0), record("b", n=5)])
+
+    kept = store.scores.latest_text("churn_90d", "a")
+
+    assert kept == b'{"n":1,"\\u00e9":"\\ud800"}'
+    assert store.scores.latest_text("churn_90d", "c") is None
+    on_file = database.path is not None
+    assert store.scores.at_hand("churn_90d", "a") == (kept if on_file else None)
+    assert store.scores.at_hand("churn_90d", "c") is None
+    store.scores.add([record(at=later, n=2)])
+    assert store.scores.at_hand("churn_90d", "a") == (b'{"n":2}' if on_file else None)
+
+
+def test_nothing_is_at_hand_where_somebody_has_the_file_to_himself(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with _stored(path, 1):
+        pass
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN IMMEDIATE")
+        database = Database(f"sqlite:///{path}")
+        assert Scores(database).at_hand("churn_90d", "a") is None
+        other.execute("ROLLBACK")
+    assert Scores(database).at_hand("churn_90d", "a") == b'{"n":1}'
+    database.close()
+
+
+def test_another_file_in_the_place_of_the_old_is_noticed(tmp_path: Path) -> None:
+    with _stored(tmp_path / "other.db", 2):
+        pass
+    with _stored(tmp_path / "s.db", 1) as store:
+        assert store.scores.at_hand("churn_90d", "a") == b'{"n":1}'
+        for name in ("s.db", "s.db-wal", "s.db-shm"):
+            (tmp_path / name).unlink(missing_ok=True)
+        assert store.scores.at_hand("churn_90d", "a") is None
+        (tmp_path / "other.db").rename(tmp_path / "s.db")
+        assert store.scores.at_hand("churn_90d", "a") == b'{"n":2}'
+
+
+@contextlib.contextmanager
+def _stored(path: Path, n: int) -> Iterator[Store]:
+    url = f"sqlite:///{path}"
+    database = Database(url)
+    upgrade(database)
+    database.close()
+    with Store.open(url) as opened:
+        opened.scores.add([record(n=n)])
+        yield opened

@@ -252,11 +252,18 @@ async def latest(
     """
     service = service_of(request)
     recipe = service.bundles.now.name["recipe"]
-    before = None if as_of is None else _instant(as_of)
-    found = await asyncio.to_thread(service.store.scores.history, recipe, account_id, 1, before)
-    if not found:
-        raise _never() if before is None else _not_yet(before)
-    return answered(found[0].document)
+    if as_of is not None:
+        before = _instant(as_of)
+        stood = await asyncio.to_thread(service.store.scores.history, recipe, account_id, 1, before)
+        if not stood:
+            raise _not_yet(before)
+        return answered(stood[0].document)
+    found = service.store.scores.at_hand(recipe, account_id)
+    if found is None:
+        found = await asyncio.to_thread(service.store.scores.latest_text, recipe, account_id)
+    if found is None:
+        raise _never()
+    return Response(found, media_type="application/json")
 
 
 @router.get(

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -50,6 +51,7 @@ class Database:
         self._at_one_instant = (
             {} if self.path is not None else {"isolation_level": "REPEATABLE READ"}
         )
+        self._own = threading.local()
         # Threads of one process take turns here, where waiting is fair, and not by polling a file.
         self._turn = threading.Lock() if self.path is not None else nullcontext()
 
@@ -81,6 +83,32 @@ class Database:
             connection = connected.execution_options(**{_WRITES: True})
             with connection.begin():
                 yield connection
+
+    def at_hand(self, sql: str, values: tuple[str, ...]) -> list[tuple[Any, ...]] | None:
+        """Read a little of a file at once, waiting for nobody; None where that cannot be.
+
+        In SQLite a reader waits for no writer, and what was read lately lies in memory: handing
+        the work to a thread takes longer. This is for where nothing may wait, and says nothing of
+        what went wrong: `reading` does.
+
+        Parameters
+        ----------
+        sql : str
+            What to ask, in SQLite's words.
+        values : tuple of str
+            Bound to it.
+        """
+        if self.path is None:
+            return None
+        try:
+            found = self.path.stat()
+            here = found.st_dev, found.st_ino
+            if getattr(self._own, "here", None) != here:  # not open yet, or another file by now
+                self._let_go()
+                self._own.reader, self._own.here = _reader(self.path), here
+            return list(self._own.reader.execute(sql, values))
+        except (OSError, sqlite3.Error):
+            return None
 
     def revision(self) -> str | None:
         """Tell which schema the store has; None where there is none yet.
@@ -123,8 +151,15 @@ class Database:
             )
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Let go of all connections; of those of `at_hand`, of this thread's."""
         self.engine.dispose()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        own = vars(self._own)
+        if "reader" in own:
+            own["reader"].close()
+        own.clear()
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -188,6 +223,15 @@ def _prepare(connection: sqlite3.Connection, _: object) -> None:
     _keep_log(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    """Open a file that is there to read it; whatever is locked is refused at once."""
+    connection = sqlite3.connect(
+        f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None
+    )
+    connection.execute("PRAGMA query_only = ON")
+    return connection
 
 
 def _keep_log(connection: sqlite3.Connection) -> None:

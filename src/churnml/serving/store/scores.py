@@ -89,6 +89,22 @@ class Scores:
                     found[account_id] = _record(row)
         return found
 
+    def latest_text(self, recipe: str, account_id: str) -> bytes | None:
+        """Give the answer that was told last, as the JSON that is kept; None if there was none."""
+        wanted = _of_account(recipe, account_id).with_only_columns(SCORES.c.document).limit(1)
+        with self._database.reading() as connection:
+            found: str | None = connection.scalar(wanted)
+        return None if found is None else found.encode("ascii")
+
+    def at_hand(self, recipe: str, account_id: str) -> bytes | None:
+        """Give the same where it can be read without waiting for anybody.
+
+        To be asked where nothing may wait. None says nothing: `latest_text` has then to be asked,
+        in a thread.
+        """
+        found = self._database.at_hand(_LATEST, (recipe, account_id))
+        return bytes(found[0][0]) if found else None
+
     def history(
         self,
         recipe: str,
@@ -121,6 +137,13 @@ class Scores:
         with self._database.reading() as connection:
             rows = connection.execute(wanted).all()
         return [_record(row) for row in rows]
+
+
+# As `_of_account` asks, in SQLite's own words.
+_LATEST = (
+    "SELECT CAST(document AS BLOB) FROM scores WHERE recipe = ? AND account_id = ? "
+    "ORDER BY scored_at DESC, id DESC LIMIT 1"
+)
 
 
 def _of_account(recipe: str, account_id: str) -> sa.Select[Any]:
