@@ -31,8 +31,9 @@ import churnml
 from churnml.errors import ChurnMLError
 from churnml.serving.documents import BODIES
 from churnml.serving.edge import Edge
-from churnml.serving.problems import Problem, of_http, request_id, unfit
+from churnml.serving.problems import Problem, of_http, request_id, unavailable, unfit
 from churnml.serving.routes import events, model, operations, scores
+from churnml.serving.shortcut import Shortcut
 from churnml.serving.watch import watch
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.access = service.access
     for resource in (operations, model, scores, events):
         app.include_router(resource.router)
+    app.add_middleware(Shortcut, service=service, ways=scores.WAYS)
     app.add_middleware(
         Edge,
         settings=service.settings,
@@ -97,12 +99,9 @@ async def _problem(request: Request, error: Exception) -> Response:
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ChurnMLError)  # noqa: S101 - it is registered for these
     service: Service = request.app.state.service
-    service.log.error("unavailable", request_id=request_id(request), why=str(error))
-    problem = Problem(
-        503, "unavailable", "it cannot be had now; the service's log tells why, under this id."
-    )
-    return problem.response(request_id(request))
+    return unavailable(error, request.scope, service.log).response(request_id(request))
 
 
 async def _http(request: Request, error: Exception) -> Response:

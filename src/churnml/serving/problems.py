@@ -16,6 +16,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 
 from churnml.errors import ChurnMLError, nearest
+from churnml.serving.logs import Log
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -170,6 +171,14 @@ def internal() -> Problem:
     """Answer a fault of our own; what it was stands in the log, under the request's id."""
     return Problem(
         500, "internal", "the service failed; its log tells why, under this request's id."
+    )
+
+
+def unavailable(error: ChurnMLError, scope: Mapping[str, Any], log: Log) -> Problem:
+    """Answer what cannot be had now; why, stands in the log."""
+    log.error("unavailable", request_id=scope.get(REQUEST_ID, ""), why=str(error))
+    return Problem(
+        503, "unavailable", "it cannot be had now; the service's log tells why, under this id."
     )
 
 

@@ -33,6 +33,7 @@ from churnml.serving.keys import Scope
 from churnml.serving.problems import Fault, Names, Problem, request_id, unfit
 from churnml.serving.routes.responses import Streamed, answered, body, problems, service_of
 from churnml.serving.rows import ID_LENGTH, ISO_TIME, instant
+from churnml.serving.shortcut import Way
 from churnml.serving.spool import Spool
 
 if TYPE_CHECKING:
@@ -326,3 +327,9 @@ def _read_cursor(cursor: str) -> tuple[dt.datetime, int]:
         return dt.datetime.fromisoformat(at), number
     except (ValueError, TypeError, binascii.Error):
         raise _unfit("cursor", "give one that an earlier page had as next.") from None
+
+
+WAYS = (
+    Way("POST", f"{router.prefix}/features", Scope.SCORE, by_features),
+    Way("GET", f"{router.prefix}/{{account_id}}", Scope.SCORE, latest, longest=ID_LENGTH),
+)
