@@ -17,7 +17,7 @@ LEVELS = (
     {"actions", "backtest", "explain", "splits"},
     {"project", "training"},
     {"scaffold", "serving"},
-    {"cli"},
+    {"cli", "client"},
 )
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 # The package itself hands out names of every level, when they are asked for.

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from churnml.client import Client, Forbidden, Refused, Row, Unfit
 from churnml.project import Project
 from churnml.serving.scores import ScoreList
 from churnml.training.workflow import Trained
@@ -76,6 +77,47 @@ def test_the_examples_of_the_page_answer(
         )  # fmt: skip
         for line in done.stdout.replace("}{", "}\n{").splitlines():
             assert "status" not in json.loads(line), example
+
+
+def test_the_client_asks_as_its_page_shows(
+    served: tuple[subprocess.Popen[str], str, str],
+    scores: ScoreList,
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, url, key = served
+    page = (root / "docs" / "client.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    account = scores.scores[0].account_id
+    for name, value in {"URL": url, "KEY": key, "ACCOUNT": account}.items():
+        monkeypatch.setenv(name, value)
+
+    exec(compile(example, "client.md", "exec"), {})  # noqa: S102 - our own page
+
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith(f"{account} 0.")
+    assert told[1].startswith("nobody it is unknown")
+    assert all(float(line) for line in told[-2:])
+
+
+def test_the_client_streams_more_than_is_held(
+    served: tuple[subprocess.Popen[str], str, str], row: dict[str, Any]
+) -> None:
+    _, url, key = served
+    with Client(url, key, timeout=120) as client:
+        one = client.score_features(row["features"])
+        rows = (Row(row["features"], account_id=str(n)) for n in range(1500))
+        found = [answer for answer in client.score_bulk(rows) if not isinstance(answer, Refused)]
+        with pytest.raises(Unfit) as raised:
+            client.score_features({**row["features"], "seets": 1.0})
+        assert list(client.score_batch([Row(row["features"])])) == [one]
+        assert client.ready().status == "ready"
+    assert [answer.account_id for answer in found] == [str(n) for n in range(1500)]
+    assert found[-1].probability == pytest.approx(one.probability, rel=1e-12)
+    assert raised.value.faults[0].at == "features.seets"
+    with Client(url, "churnml_0_0") as stranger, pytest.raises(Forbidden):
+        stranger.latest("a")
 
 
 def test_it_ends_when_it_is_told_to(served: tuple[subprocess.Popen[str], str, str]) -> None:

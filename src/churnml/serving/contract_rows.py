@@ -22,8 +22,9 @@ from churnml.errors import nearest
 from churnml.history.conversions import EXPECTED
 from churnml.history.memory import ARROW_TYPES
 from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, Column, Kind, Table
+from churnml.serving.documents import ID_LENGTH, ISO_TIME
 from churnml.serving.problems import Fault
-from churnml.serving.rows import ID_LENGTH, ISO_TIME, instant
+from churnml.serving.rows import instant
 
 if TYPE_CHECKING:
     from pydantic_core import CoreSchema, ErrorDetails

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from churnml.serving.rows import ID_LENGTH, ISO_TIME
+ID_LENGTH = 256  # characters of an account's name
+ISO_TIME = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$"
 
 AccountId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH)]
 TIMES = "ISO 8601; UTC where no zone is given."

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 from pydantic_core import SchemaValidator, core_schema
 
+from churnml.serving.documents import ID_LENGTH, ISO_TIME
 from churnml.serving.problems import Fault, Names, Problem, unfit
 from churnml.serving.scorer import Rows
 from churnml.training.encoding import FeatureKind
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from churnml.explain.reasons import Value
     from churnml.training.bundle import Bundle
 
-ID_LENGTH = 256  # characters of an account's name
-ISO_TIME = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$"
 FIELDS = ("account_id", "as_of", "arr", "features")
 _EPOCH = dt.datetime(1970, 1, 1)
 _A_DAY = 86_400e6  # microseconds

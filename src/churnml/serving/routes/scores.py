@@ -20,6 +20,8 @@ from churnml.serving.access import needs
 from churnml.serving.answers import answer, utc
 from churnml.serving.changed import since
 from churnml.serving.documents import (
+    ID_LENGTH,
+    ISO_TIME,
     TIMES,
     AccountScoresDocument,
     AccountsToScore,
@@ -32,7 +34,7 @@ from churnml.serving.documents import (
 from churnml.serving.keys import Scope
 from churnml.serving.problems import Fault, Names, Problem, request_id, unfit
 from churnml.serving.routes.responses import Streamed, answered, body, problems, service_of
-from churnml.serving.rows import ID_LENGTH, ISO_TIME, instant
+from churnml.serving.rows import instant
 from churnml.serving.shortcut import Way
 from churnml.serving.spool import Spool
 

@@ -1,0 +1,32 @@
+"""A client of the service, for Python.
+
+>>> with Client("http://127.0.0.1:8000", key) as client:  # doctest: +SKIP
+...     found = client.score(["A000608"])
+"""
+
+from churnml.client.client import Client, Row
+from churnml.client.errors import (
+    ClientError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Refused,
+    TooOften,
+    Unavailable,
+    Unfit,
+    Unreachable,
+)
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "Conflict",
+    "Forbidden",
+    "NotFound",
+    "Refused",
+    "Row",
+    "TooOften",
+    "Unavailable",
+    "Unfit",
+    "Unreachable",
+]
