@@ -22,7 +22,8 @@ app = typer.Typer(no_args_is_help=True)
 def list_features(
     *,
     family: Annotated[
-        str | None, typer.Option(metavar="FAMILY", help="The features of one family alone.")
+        str | None,
+        typer.Option("--family", metavar="FAMILY", help="The features of one family alone."),
     ] = None,
     project: ProjectFolder = Path(),
     as_json: AsJson = False,

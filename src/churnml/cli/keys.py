@@ -32,7 +32,9 @@ def create(
     *,
     scope: Annotated[
         list[str],
-        typer.Option(metavar="SCOPE", help="score, ingest, act or admin; may be repeated."),
+        typer.Option(
+            "--scope", metavar="SCOPE", help="score, ingest, act or admin; may be repeated."
+        ),
     ],
     expires: Days = None,
     rate: Annotated[

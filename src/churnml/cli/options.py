@@ -50,6 +50,7 @@ ScoredTable = Annotated[
 ModelName = Annotated[
     str | None,
     typer.Option(
+        "--model",
         metavar="MODEL",
         help="'champion', 'latest', or the first digits of an id; the champion where there is "
         "one, else the latest.",
