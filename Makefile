@@ -69,12 +69,13 @@ test: lint types
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term
 	$(BIN)/coverage report --include='$(LEAK_PROOF)' --fail-under=100
 
+# What development needs may bound what churnml needs, and not the other way round.
 # The same versions for every platform and Python; `make lock UPGRADE=--upgrade` takes newer ones.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header $(UPGRADE)
 lock:
-	$(COMPILE) pyproject.toml --output-file requirements.txt
-	$(COMPILE) pyproject.toml --group dev --constraint requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --constraint requirements-dev.txt --output-file requirements.txt
 
 clean:
 	rm -rf $(VENV) var dist data/sample

@@ -48,6 +48,13 @@ def test_every_route_is_documented_with_its_problems(ask: Any) -> None:
             assert content["security"] == [{"HTTPBearer": []}]
 
 
+def test_every_operation_has_a_name_of_its_own(ask: Any) -> None:
+    paths = ask("GET", "/v1/openapi.json").json()["paths"]
+    names = [content["operationId"] for methods in paths.values() for content in methods.values()]
+    assert "by_features" in names
+    assert len(set(names)) == len(names)
+
+
 def test_examples_of_the_document_are_answered(ask: Any) -> None:
     document = ask("GET", "/v1/openapi.json").json()
     shown = 0
