@@ -8,6 +8,7 @@ import pytest
 
 from churnml.errors import StoreError
 from churnml.serving.keys import Scope
+from churnml.serving.scores import ScoreList
 
 if TYPE_CHECKING:
     import httpx
@@ -16,13 +17,11 @@ LONG = "?the=long-way"
 
 
 @pytest.fixture
-def scored(ask: Any) -> str:
+def scored(ask: Any, scores: ScoreList) -> str:
     """Give an account that was scored."""
-    account = next(iter(ask.service.accounts._standing(
-        ask.service.histories.now, ask.service.bundles.now, ask.service.accounts.observed_until
-    ).arr))  # fmt: skip
+    account = scores.scores[0].account_id
     assert ask("POST", "/v1/scores/accounts", json={"account_ids": [account]}).status_code == 200
-    return str(account)
+    return account
 
 
 def same(short: httpx.Response, long: httpx.Response) -> None:
