@@ -20,6 +20,7 @@ from churnml.serving.scorer import Rows, observed, of_history, score_matrix
 from churnml.training.tables import require_unchanged
 
 if TYPE_CHECKING:
+    from churnml.explain.reasons import Value
     from churnml.features.catalogue import Catalogue
     from churnml.features.facts import Program
     from churnml.history.asof import History
@@ -45,10 +46,13 @@ class AccountScore:
         The score.
     unseen : mapping of str to str
         Values of categories that the model never learnt from, by feature.
+    values : mapping of str to value
+        The features that it was given for.
     """
 
     scored: Scored
     unseen: Mapping[str, str]
+    values: Mapping[str, Value]
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,22 +150,58 @@ class Accounts:
         history = self._live.of(clean, accounts)
         cutoff = observed(history, as_of)
         question = self._question(loaded, history)
-        everybody = _population(history, question.spec, cutoff)
-        people = asked(history, question.spec, loaded.bundle.manifest.cutoffs, everybody)
+        stale = self._live.stale(clean, question.catalogue, cutoff)
+        return self._answer(loaded, history, accounts, cutoff, everybody=clean, stale=stale)
+
+    def score_sent(
+        self, loaded: Loaded, history: History, account: str, cutoff: dt.datetime
+    ) -> AccountScores:
+        """Score an account by a history that was sent, and by nothing that is kept.
+
+        Parameters
+        ----------
+        loaded : Loaded
+            What scores.
+        history : History
+            All that is known of the account.
+        account : str
+            Which.
+        cutoff : datetime
+            With what was known strictly before, UTC and naive.
+
+        Raises
+        ------
+        BundleError
+            If the bundle cannot score this history.
+        """
+        return self._answer(loaded, history, [account], cutoff, everybody=history, stale=())
+
+    def _answer(
+        self,
+        loaded: Loaded,
+        history: History,
+        accounts: Sequence[str],
+        cutoff: dt.datetime,
+        *,
+        everybody: History,
+        stale: tuple[str, ...],
+    ) -> AccountScores:
+        question = self._question(loaded, history)
+        standing = _population(history, question.spec, cutoff)
+        people = asked(history, question.spec, loaded.bundle.manifest.cutoffs, standing)
         arr = dict(zip(people[ACCOUNT_ID].to_pylist(), people["arr"].to_pylist(), strict=True))
-        far = frozenset(everybody[ACCOUNT_ID].to_pylist()) - arr.keys()
+        far = frozenset(standing[ACCOUNT_ID].to_pylist()) - arr.keys()
         there = [name for name in accounts if name in arr]
         absent = {name: FAR if name in far else UNKNOWN for name in accounts if name not in arr}
-        stale = self._live.stale(clean, question.catalogue, cutoff)
         if not there:
             return AccountScores((), absent, stale)
-        frame = compute_live(history, question.program, there, cutoff, everybody=clean)
+        frame = compute_live(history, question.program, there, cutoff, everybody=everybody)
         frame = frame.select(list(loaded.bundle.features))
         of = Rows(there, [cutoff] * len(there), [arr[name] for name in there])
         values = frame.to_pylist()
         matrix = loaded.bundle.matrix(frame)
         found = score_matrix(loaded.bundle, of, matrix, values, question.telling)
-        told = (AccountScore(s, loaded.unseen(v)) for s, v in zip(found, values, strict=True))
+        told = (AccountScore(s, loaded.unseen(v), v) for s, v in zip(found, values, strict=True))
         return AccountScores(tuple(told), absent, stale)
 
     def _question(self, loaded: Loaded, history: History) -> _Question:

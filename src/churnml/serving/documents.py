@@ -50,6 +50,19 @@ class AccountsToScore(Body):
     as_of: Time | None = None
 
 
+class HistoryToScore(Body):
+    """All that is known of one account."""
+
+    account_id: AccountId
+    as_of: Time | None = Field(
+        default=None, description="Just after the newest time known of the rows, if not given."
+    )
+    tables: dict[str, list[dict[str, Any]]] = Field(
+        description="Rows by table: the columns of its contract, of which `account_id` may be left "
+        "out; a time without a zone is UTC."
+    )
+
+
 class Event(Body):
     """A row of history."""
 
@@ -286,4 +299,11 @@ class Readiness(Document):
     checks: dict[str, Check]
 
 
-BODIES = (FeatureRow, FeatureRows, AccountsToScore, EventsToKeep, ProblemDocument)
+BODIES = (
+    FeatureRow,
+    FeatureRows,
+    AccountsToScore,
+    HistoryToScore,
+    EventsToKeep,
+    ProblemDocument,
+)

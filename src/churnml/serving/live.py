@@ -83,7 +83,7 @@ class Live:
         posted = self._posted(history, accounts)
         found = live(history, self._contracts, accounts, posted, until)
         if READINGS.name in history.made_by or READINGS.name not in history.contracts:
-            return _with_readings(found, posted, self._words())
+            return _with_readings(found, posted, self.words())
         return found
 
     def stale(self, history: History, catalogue: Catalogue, cutoff: dt.datetime) -> tuple[str, ...]:
@@ -137,7 +137,8 @@ class Live:
             for name, rows in by_table.items()
         }
 
-    def _words(self) -> Readings:
+    def words(self) -> Readings:
+        """Give who reads texts, loaded once."""
         return replace(readings(self._project), reader=self._reader)
 
 

@@ -19,6 +19,7 @@ from churnml.serving.inbox import Inbox
 from churnml.serving.logs import Log
 from churnml.serving.metrics import Metrics
 from churnml.serving.scorer import score_bare, score_matrix
+from churnml.serving.sent import SentHistories
 from churnml.serving.settings import Settings
 from churnml.serving.store.scores import ScoreRecord
 from churnml.serving.store.store import Store
@@ -49,6 +50,8 @@ class Service:
         Scores accounts by id, where there is history.
     inbox : Inbox or None
         Takes events, where there is history.
+    sent : SentHistories or None
+        Reads history that is sent along.
     metrics : Metrics
         What is measured.
     log : logger
@@ -61,6 +64,7 @@ class Service:
     histories: Histories | None
     accounts: Accounts | None
     inbox: Inbox | None
+    sent: SentHistories | None
     metrics: Metrics
     log: Log
     access: Access = field(init=False)

@@ -12,6 +12,7 @@ from churnml.serving.histories import Histories
 from churnml.serving.inbox import Inbox
 from churnml.serving.live import Live
 from churnml.serving.metrics import Metrics
+from churnml.serving.sent import SentHistories
 from churnml.serving.service import Service
 from churnml.serving.settings import Settings
 
@@ -73,10 +74,13 @@ def start(
         log.error("history refused", why=str(error))
 
     bundles = InCharge(project, recipe, model, swapped=swapped, refused=bundle_refused)
-    histories = accounts = inbox = None
+    histories = accounts = inbox = sent = None
     if not isinstance(bundles.now.bundle.manifest.label, ColumnLabel):
         histories = Histories(project, opened=opened, refused=history_refused)
         live = Live(project, store.events)
         accounts = Accounts(project, histories, live)
         inbox = Inbox(project.sources, store.events)
-    return Service(settings or Settings(), store, bundles, histories, accounts, inbox, metrics, log)
+        sent = SentHistories(histories, live)
+    return Service(
+        settings or Settings(), store, bundles, histories, accounts, inbox, sent, metrics, log
+    )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fastapi.responses import Response
 from pydantic_core import to_json
 
-from churnml.serving.problems import MEDIA_TYPE
+from churnml.errors import BundleError, ConfigError
+from churnml.serving.problems import MEDIA_TYPE, Problem, request_id
 
 if TYPE_CHECKING:
     from fastapi import Request
@@ -49,6 +51,35 @@ def body(model: type[BaseModel], media_type: str = "application/json") -> dict[s
 def answered(document: Mapping[str, Any]) -> Response:
     """Answer with a document."""
     return Response(to_json(document), media_type="application/json")
+
+
+@contextmanager
+def suited(request: Request) -> Iterator[None]:
+    """Answer where history, or who reads its texts, no longer suits the model.
+
+    What is wrong is for the log alone.
+    """
+    try:
+        yield
+    except (BundleError, ConfigError) as error:
+        log = service_of(request).log
+        log.warning("unsuited", request_id=request_id(request), why=str(error))
+        raise Problem(
+            409,
+            "unsuited",
+            "history no longer gives what the model learnt from; the service's log tells what. "
+            "Send features, or train again.",
+        ) from None
+
+
+def no_history() -> Problem:
+    """Say that a model of a flat table has no history to be asked about."""
+    return Problem(
+        409,
+        "no-history",
+        "the model was trained on a flat table; there is no history to score accounts from. "
+        "Send their features.",
+    )
 
 
 class Streamed(Response):

@@ -15,7 +15,6 @@ from fastapi.responses import Response
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from churnml.errors import BundleError
 from churnml.serving.access import needs
 from churnml.serving.answers import answer, utc
 from churnml.serving.changed import since
@@ -33,12 +32,21 @@ from churnml.serving.documents import (
 )
 from churnml.serving.keys import Scope
 from churnml.serving.problems import Fault, Names, Problem, request_id, unfit
-from churnml.serving.routes.responses import Streamed, answered, body, problems, service_of
+from churnml.serving.routes.responses import (
+    Streamed,
+    answered,
+    body,
+    no_history,
+    problems,
+    service_of,
+    suited,
+)
 from churnml.serving.rows import instant
 from churnml.serving.shortcut import Way
 from churnml.serving.spool import Spool
 
 if TYPE_CHECKING:
+    from churnml.serving.accounts import Accounts
     from churnml.serving.bundles import Loaded
     from churnml.serving.service import Service
 
@@ -166,26 +174,18 @@ async def by_accounts(request: Request) -> Response:
     service = service_of(request)
     loaded = service.bundles.now
     if service.accounts is None:
-        raise Problem(
-            409,
-            "no-history",
-            "the model was trained on a flat table; there is no history to score accounts from. "
-            "Send their features.",
-        )
+        raise no_history()
     asked, as_of = _asked(await request.body(), service.settings.accounts)
-    until = service.accounts.observed_until
+    not_beyond(service.accounts, as_of)
+    with suited(request):
+        return answered(await service.aside(_score_accounts, service, loaded, asked, as_of))
+
+
+def not_beyond(accounts: Accounts, as_of: dt.datetime | None) -> None:
+    """Refuse a time of which nothing is observed yet."""
+    until = accounts.observed_until
     if as_of is not None and as_of > until:
         raise _unfit("as_of", f"it lies beyond the end of observation, {utc(until)}.")
-    try:
-        return answered(await service.aside(_score_accounts, service, loaded, asked, as_of))
-    except BundleError as error:
-        service.log.warning("unsuited", request_id=request_id(request), why=str(error))
-        raise Problem(
-            409,
-            "unsuited",
-            "history no longer gives what the model learnt from; the service's log tells what. "
-            "Send features, or train again.",
-        ) from None
 
 
 def _asked(content: bytes, most: int) -> tuple[list[str], dt.datetime | None]:
