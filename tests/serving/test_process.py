@@ -67,7 +67,7 @@ def test_the_examples_of_the_page_answer(
     _, url, key = served
     page = (root / "docs" / "service.md").read_text(encoding="utf-8")
     examples = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    assert len(examples) == 7
+    assert len(examples) == 8
     account = scores.scores[0].account_id
     for example in examples:
         done = subprocess.run(

@@ -7,19 +7,24 @@ can be done, the feature stays as it is, and so does whatever it reads.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from churnml.features.entries import CUTOFF_MONTH, Aggregate
+from churnml.features.values import Type, Values
 
 if TYPE_CHECKING:
     from churnml.features.catalogue import Catalogue, Feature
     from churnml.features.expressions import Expression
 
 
+Floats = npt.NDArray[np.float64]
 Rows = tuple[str | None, int | None, int]  # table, window and offset
-_COUNTS = {Aggregate.COUNT, Aggregate.DISTINCT, Aggregate.DISTINCT_DAYS}
+COUNTS = {Aggregate.COUNT, Aggregate.DISTINCT, Aggregate.DISTINCT_DAYS}
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,40 @@ class Levers:
         """Every column that may change."""
         copied = {name for lever in self.families for name in lever.features}
         return frozenset(copied | {item.name for item in self.formulas if item.is_column})
+
+    def compute(self, features: Sequence[str], one: Floats, rows: Floats) -> None:
+        """Compute anew, in place, what depends on columns by which rows differ from one.
+
+        Parameters
+        ----------
+        features : sequence of str
+            The columns of the model, in the order of the rows.
+        one : ndarray (n_features,)
+            What the rows were made from; nan where there is no value.
+        rows : ndarray (n, n_features)
+            The rows.
+        """
+        at = {name: place for place, name in enumerate(features)}
+        steps: dict[str, Values] = {}
+        for item in self.formulas:
+            columns = {
+                name: steps[name] if name in steps else _values(rows[:, at[name]])
+                for name in item.expression.columns
+            }
+            values = item.expression.evaluate(columns, len(rows))
+            if not item.is_column:
+                steps[item.name] = values
+                continue
+            places = [at[name] for name in item.reads]
+            moved = (rows[:, places] != one[places]) & ~np.isnan(one[places])
+            made = np.where(values.valid, values.data.astype(np.float64), np.nan)
+            place = at[item.name]
+            rows[:, place] = np.where(moved.any(axis=1), made, rows[:, place])
+
+
+def _values(numbers: Floats) -> Values:
+    there = ~np.isnan(numbers)
+    return Values(Type.NUMBER, np.where(there, numbers, 0.0), there)
 
 
 def find_levers(
@@ -157,7 +196,7 @@ def _rows(aggregates: Iterable[Feature]) -> set[Rows]:
 def _counted(catalogue: Catalogue, feature: Feature, features: Collection[str]) -> set[Rows]:
     """Tell of which rows a feature is a number; of none if it is told in anything else."""
     found = _aggregates(catalogue, feature, features)
-    return _rows(found) if all(x.entry.aggregate in _COUNTS for x in found) else set()
+    return _rows(found) if all(x.entry.aggregate in COUNTS for x in found) else set()
 
 
 def _beside(
@@ -172,15 +211,25 @@ def _beside(
     return tuple(name for name, found in counts if found & rows)
 
 
-def _read(catalogue: Catalogue, feature: Feature, features: Collection[str]) -> set[str]:
-    """Name the model's columns that a formula depends on, through what is none."""
+def reads(catalogue: Catalogue, feature: Feature, features: Collection[str]) -> set[str]:
+    """Name the model's columns that a formula depends on, through what is none.
+
+    Parameters
+    ----------
+    catalogue : Catalogue
+        The formulas.
+    feature : Feature
+        Any; one without a formula depends on none.
+    features : collection of str
+        The columns of the model.
+    """
     formula = feature.expression("formula")
     found: set[str] = set()
     for name in () if formula is None else formula.columns:
         if name in features:
             found.add(name)
         elif name != CUTOFF_MONTH:
-            found |= _read(catalogue, catalogue.get(name), features)
+            found |= reads(catalogue, catalogue.get(name), features)
     return found
 
 
@@ -192,8 +241,8 @@ def _formulas(catalogue: Catalogue, features: set[str], numbers: set[str]) -> di
         if expression is None:
             continue
         if all(name in numbers or name in found for name in expression.columns):
-            reads = frozenset(_read(catalogue, feature, features))
-            found[feature.name] = Formula(feature.name, expression, reads, feature.name in features)
+            parts = frozenset(reads(catalogue, feature, features))
+            found[feature.name] = Formula(feature.name, expression, parts, feature.name in features)
     return found
 
 
@@ -205,16 +254,16 @@ def _staying(
 ) -> set[str]:
     """Name the columns that must not move: fixed, or tied to what is."""
     names = {feature.name for feature in columns}
-    reads = {feature.name: _read(catalogue, feature, names) for feature in columns}
+    parts = {feature.name: reads(catalogue, feature, names) for feature in columns}
     staying = set(fixed)
     while True:
         before = len(staying)
         for feature in columns:
             name = feature.name
-            apart = {n for n in reads[name] if catalogue.get(n).family != feature.family}
-            if name not in formulas and (apart or reads[name] & staying):
+            apart = {n for n in parts[name] if catalogue.get(n).family != feature.family}
+            if name not in formulas and (apart or parts[name] & staying):
                 staying.add(name)
             if name in staying:
-                staying |= reads[name]
+                staying |= parts[name]
         if len(staying) == before:
             return staying

@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 
 from churnml.errors import DataError, nearest
 from churnml.explain.levers import Levers, find_levers
-from churnml.features.values import Type, Values
 
 if TYPE_CHECKING:
     from churnml.features.catalogue import Catalogue
@@ -202,22 +201,7 @@ class Reference:
         rows : ndarray (n, n_features)
             The rows.
         """
-        at = {name: place for place, name in enumerate(self.features)}
-        steps: dict[str, Values] = {}
-        for item in self.levers.formulas:
-            columns = {
-                name: steps[name] if name in steps else _values(rows[:, at[name]])
-                for name in item.expression.columns
-            }
-            values = item.expression.evaluate(columns, len(rows))
-            if not item.is_column:
-                steps[item.name] = values
-                continue
-            reads = [at[name] for name in item.reads]
-            moved = (rows[:, reads] != one[reads]) & ~np.isnan(one[reads])
-            made = np.where(values.valid, values.data.astype(np.float64), np.nan)
-            place = at[item.name]
-            rows[:, place] = np.where(moved.any(axis=1), made, rows[:, place])
+        self.levers.compute(self.features, one, rows)
 
     def possible(self, one: Floats, rows: Floats) -> Flags:
         """Tell which rows (n, n_features) one account could turn into, towards what is safe.
@@ -247,11 +231,6 @@ class Reference:
             for values in (own, others)
         ]
         return np.asarray(np.abs(sides[1] - sides[0]) / max(2 * len(known), 1))
-
-
-def _values(numbers: Floats) -> Values:
-    there = ~np.isnan(numbers)
-    return Values(Type.NUMBER, np.where(there, numbers, 0.0), there)
 
 
 def _orders(matrix: Floats, numbers: Ints, movable: Flags) -> Ints:

@@ -10,6 +10,7 @@
     POST /v1/scores/bulk                       any number, line by line
     POST /v1/scores/accounts                   accounts, from history
     POST /v1/scores/history                    an account, from history that is sent
+    POST /v1/scores/what-if                    an account, and what would be another of it
     POST /v1/events                            rows of history, as they happen
     GET  /v1/scores/{account_id}               the last answer again, or one of before
     GET  /v1/scores/{account_id}/history       all answers again
@@ -33,10 +34,11 @@ from churnml.errors import ChurnMLError
 from churnml.serving.documents import BODIES
 from churnml.serving.edge import Edge
 from churnml.serving.problems import Problem, of_http, request_id, unavailable, unfit
-from churnml.serving.routes import events, model, operations, scores, sent
+from churnml.serving.routes import events, model, operations, scores, sent, what_if
 from churnml.serving.sent import EXAMPLE
 from churnml.serving.shortcut import Shortcut
 from churnml.serving.watch import watch
+from churnml.serving.what_if import example
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -68,7 +70,7 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.access = service.access
-    for resource in (operations, model, scores, sent, events):
+    for resource in (operations, model, scores, what_if, sent, events):
         app.include_router(resource.router)
     app.add_middleware(Shortcut, service=service, ways=scores.WAYS)
     app.add_middleware(
@@ -141,6 +143,7 @@ def _show(document: dict[str, Any], loaded: Loaded) -> None:
         "FeatureRows": {"rows": [row]},
         "AccountsToScore": {"account_ids": ["A000608"], "as_of": None},
         "HistoryToScore": dict(EXAMPLE),
+        "WhatIf": example(loaded),
         "EventsToKeep": {
             "source": "product",
             "events": [

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from churnml.errors import ChurnMLError
+from churnml.explain.levers import find_levers
 from churnml.explain.reasons import Telling
 from churnml.serving.rows import RowReader
 from churnml.serving.writer import Writer
 from churnml.training.bundle import GOLDEN
 from churnml.training.champions import JOURNAL
+from churnml.training.encoding import FeatureKind
 from churnml.training.shelf import CHAMPION, LATEST, choose
 
 if TYPE_CHECKING:
+    from churnml.explain.levers import Levers
     from churnml.project import Project
     from churnml.training.bundle import Bundle
 
@@ -86,6 +89,16 @@ class Loaded:
         """The values of each category that the model knows."""
         known = self.bundle.model.encoding.codes
         return MappingProxyType({name: frozenset(values) for name, values in known.items()})
+
+    @cached_property
+    def levers(self) -> Levers | None:
+        """What can be moved of a row, and computed anew; None for a flat table."""
+        if self.bundle.catalogue is None:
+            return None
+        kinds = self.bundle.model.encoding.kinds
+        numbers = [n for n, k in kinds.items() if k in {FeatureKind.NUMBER, FeatureKind.BOOLEAN}]
+        texts = [n for n, k in kinds.items() if k is FeatureKind.CATEGORY]
+        return find_levers(self.bundle.catalogue, tuple(kinds), numbers=numbers, texts=texts)
 
     def unseen(self, row: Mapping[str, Any]) -> dict[str, str]:
         """Name the values of a row that the model never learnt from, by feature."""

@@ -63,6 +63,18 @@ class HistoryToScore(Body):
     )
 
 
+class WhatIf(Body):
+    """An account, by id or by all its features, and what would be another of it."""
+
+    account_id: AccountId | None = None
+    features: dict[str, FeatureValue] | None = None
+    as_of: Time | None = None
+    arr: float | None = Field(default=None, description="Beside `features` alone.")
+    changes: dict[str, FeatureValue] = Field(
+        min_length=1, description="Other values of features that somebody can act on."
+    )
+
+
 class Event(Body):
     """A row of history."""
 
@@ -215,6 +227,25 @@ class EventsKept(Document):
     repeated: int = Field(description="Those that had been kept before.")
 
 
+class MovedFeature(Document):
+    """A feature whose value is another."""
+
+    feature: str
+    before: FeatureValue
+    after: FeatureValue
+    given: bool = Field(description="False where it was computed anew from what was given.")
+
+
+class WhatIfDocument(Document):
+    """Two answers, and what is between them."""
+
+    before: ScoreDocument
+    after: ScoreDocument
+    difference: Difference
+    moved: list[MovedFeature]
+    warnings: list[str] = Field(description="What of the changed row cannot be true together.")
+
+
 class FeatureDocument(Document):
     """A feature that the model reads."""
 
@@ -304,6 +335,7 @@ BODIES = (
     FeatureRows,
     AccountsToScore,
     HistoryToScore,
+    WhatIf,
     EventsToKeep,
     ProblemDocument,
 )
