@@ -23,6 +23,7 @@ from churnml.training.ensemble import Ensemble, Problem, race
 from churnml.training.folds import account_folds
 from churnml.training.judgement import Judgement, learn_judgement
 from churnml.training.merging import cut
+from churnml.training.single import Single
 
 if TYPE_CHECKING:
     from churnml.explain.treeshap import TreeShap
@@ -114,6 +115,12 @@ class Model:
 
         return TreeShap.of(self.text, self.fold_trees)
 
+    @cached_property
+    def single(self) -> Single:
+        """Judges rows that come one by one."""
+        base = float(self.explainer.bases.sum())
+        return Single(self.calibrator, self.encoding, self.judgement, base)
+
     def margins(self, matrix: Floats) -> tuple[Floats, Floats]:
         """Ask the trees.
 
@@ -188,6 +195,10 @@ class Model:
         if contributions:
             parts, values = self.explainer.explain(matrix)
             margin, spread = _jackknife(parts)
+            if matrix.shape[0] == 1:
+                one = self._score_one(matrix, margin, spread, values, level)
+                if one is not None:
+                    return one
         else:
             margin, spread = self.margins(matrix)
         judged = self.judgement.judge(self.calibrator, self.encoding, matrix, margin, spread)
@@ -208,6 +219,26 @@ class Model:
             thin=judged.thin,
             base=base,
             contributions=shares,
+        )
+
+    def _score_one(
+        self, matrix: Floats, margin: Floats, spread: Floats, values: Floats, level: float | None
+    ) -> Scores | None:
+        found = self.single.judge(
+            matrix, margin.item(), spread.item(), level or self.judgement.intervals.level
+        )
+        if found is None:
+            return None
+        return Scores(
+            margin=margin,
+            spread=np.array([found.error]),
+            log_odds=np.array([found.log_odds]),
+            probability=np.array([found.probability]),
+            low=np.array([found.low]),
+            high=np.array([found.high]),
+            thin=("",),
+            base=np.array([found.base]),
+            contributions=values * found.stretch,
         )
 
 

@@ -14,7 +14,7 @@ Gelman and Hill (2007), Data analysis using regression and multilevel models, se
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -33,9 +33,9 @@ Floats = npt.NDArray[np.float64]
 AWAY = (-2.5, -1.5, -1.0, -0.5, 0.5, 1.5)
 UNSEEN = (1.5, 2.4, 1.0, 0.48, 0.8, 1.0)
 
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
-_STEPS = 12
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(21)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
+STEPS = 12
 
 
 class IntervalSpec(FrozenModel):
@@ -87,8 +87,15 @@ class Intervals(IntervalSpec):
 
     def deviation(self, log_odds: Floats, error: Floats) -> Floats:
         """Standard deviation (n,) of accounts' own log-odds, given score and standard error."""
-        unseen = np.interp(log_odds - self.rate, self.away, self.unseen)
-        return np.asarray(np.sqrt(error**2 + unseen**2))
+        return np.asarray(np.sqrt(error**2 + self.unseen_at(log_odds) ** 2))
+
+    def unseen_at(self, log_odds: float | Floats) -> Floats:
+        """Give the standard deviation of what history does not show, at log-odds."""
+        return np.asarray(np.interp(log_odds - self.rate, *self._knots))
+
+    @cached_property
+    def _knots(self) -> tuple[Floats, Floats]:
+        return np.array(self.away), np.array(self.unseen)
 
     def about(self, log_odds: Floats, error: Floats, level: float) -> tuple[Floats, Floats]:
         """Give the interval.
@@ -112,7 +119,7 @@ class Intervals(IntervalSpec):
         deviation = self.deviation(log_odds, error)
         middle = centre(log_odds, deviation)
         # Both ends are standard normal deviates until they are shown.
-        lower, one_sided, upper = _deviates(level)
+        lower, one_sided, upper = deviates(level)
         below = np.full(middle.shape, lower)
         nil = probability(middle + below * deviation) < self.least
         above = np.where(nil, one_sided, upper)
@@ -129,7 +136,7 @@ class Intervals(IntervalSpec):
 
 
 @lru_cache(maxsize=64)
-def _deviates(level: float) -> tuple[float, float, float]:
+def deviates(level: float) -> tuple[float, float, float]:
     """Give the lower end, the bound of a one-sided interval and the upper end, for a level."""
     return float(ndtri((1 - level) / 2)), float(ndtri(level)), float(ndtri((1 + level) / 2))
 
@@ -157,11 +164,11 @@ def centre(log_odds: Floats, deviation: Floats) -> Floats:
     wanted = sign * log_odds
     target = -np.logaddexp(0, -wanted)
     found = wanted - np.minimum(deviation**2 / 2, 3.0) * np.tanh(-wanted / 2)
-    around = deviation[:, None] * _NODES
-    for _ in range(_STEPS):
+    around = deviation[:, None] * NODES
+    for _ in range(STEPS):
         each = probability(found[:, None] + around)
-        mean = each @ _WEIGHTS
-        slope = (each * (1 - each)) @ _WEIGHTS
+        mean = each @ WEIGHTS
+        slope = (each * (1 - each)) @ WEIGHTS
         step = (np.log(mean) - target) * mean / slope
         longest = np.abs(step).max()
         if longest < 1e-12:
