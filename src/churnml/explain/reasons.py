@@ -7,13 +7,14 @@ import math
 import string
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from churnml.errors import FeatureError
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from churnml.features.catalogue import Catalogue, Feature
@@ -138,7 +139,7 @@ class Telling:
     catalogue : Catalogue or None
         Their families and sentences; without one, each column stands for itself.
     families : tuple of Family
-        What they are told as.
+        What they are told as, by name.
     actionable : tuple of bool (n_features,)
         Whether somebody can act on each.
     """
@@ -167,7 +168,7 @@ class Telling:
             catalogue,
             tuple(
                 Family(name, _title(name, len(places), catalogue), tuple(places))
-                for name, places in members.items()
+                for name, places in sorted(members.items())
             ),
             tuple(
                 catalogue is not None and catalogue.get(name).entry.actionable for name in features
@@ -181,23 +182,30 @@ class Telling:
                 f"{len(contributions)} contributions for {len(self.features)} features; expected "
                 "one each."
             )
-        shares = contributions.tolist()
-        found = []
-        for number, family in enumerate(self.families):
-            places = family.places
-            leading = places[0]
-            total = shares[leading]
-            if len(places) > 1:
-                total = math.fsum([shares[place] for place in places])
+        totals, leading = contributions[self._first], self._first
+        if self._several:
+            shares, leading = contributions.tolist(), leading.copy()
+            for number, places in self._several:
+                totals[number] = total = math.fsum([shares[place] for place in places])
                 first = [place for place in places if self.features[place] in telling]
                 heaviest = max if total > 0 else min  # of equal ones either takes the first
-                leading = heaviest(first or places, key=shares.__getitem__)
-            if total:
-                # No two families have one name, so that nothing behind it is compared.
-                found.append((-abs(total), family.name, number, leading, total))
-        found.sort()
-        _, _, families, leading_ones, totals = zip(*found, strict=True) if found else ((),) * 5
-        return Weighed(families, leading_ones, totals)
+                leading[number] = heaviest(first or places, key=shares.__getitem__)
+        # Those without a share come last, and equal ones by name, as families stand.
+        order = np.argsort(-np.abs(totals), kind="stable")[: np.count_nonzero(totals)]
+        return Weighed(
+            tuple(order.tolist()), tuple(leading[order].tolist()), tuple(totals[order].tolist())
+        )
+
+    @cached_property
+    def _first(self) -> NDArray[np.intp]:
+        """The first feature of each family."""
+        return np.array([family.places[0] for family in self.families], np.intp)
+
+    @cached_property
+    def _several(self) -> list[tuple[int, tuple[int, ...]]]:
+        """The families of several features, and where these stand."""
+        found = enumerate(family.places for family in self.families)
+        return [(number, places) for number, places in found if len(places) > 1]
 
     def reasons(
         self,
