@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,8 @@ def test_a_backup_of_either_is_restored_into_either(
         same(restored)
         restored.scores.add([told(2)])
         assert restored.scores.latest("r", "a") == told(2)
+        restored.events.add([POSTED, replace(POSTED, event_id="2")])
+        assert [item.number for item in restored.events.of_accounts(["a"], 0)] == [1, 2]
         with pytest.raises(StoreError, match="only ever added"), other.writing() as connection:
             connection.execute(sa.text("DELETE FROM scores"))
     other.close()

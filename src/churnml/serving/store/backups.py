@@ -250,18 +250,18 @@ def _into_server(prepared: Database, database: Database) -> None:
             rows = source.execution_options(yield_per=_BATCH).execute(sa.select(table)).mappings()
             for batch in rows.partitions():
                 target.execute(sa.insert(table), [dict(row) for row in batch])
-            if "id" in table.c and isinstance(table.c.id.type, sa.BigInteger):
-                _go_on_counting(target, table.name)
+            if (number := table.autoincrement_column) is not None:
+                _go_on_counting(target, table.name, number.name)
         for name in names:
             target.execute(sa.text(f"ALTER TABLE {name} ENABLE TRIGGER USER"))
 
 
-def _go_on_counting(connection: sa.Connection, table: str) -> None:
+def _go_on_counting(connection: sa.Connection, table: str, number: str) -> None:
     """Let the next row have the number after the last."""
     connection.execute(
         sa.text(
-            f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), "
-            f"(SELECT coalesce(max(id), 0) + 1 FROM {table}), false)"
+            f"SELECT setval(pg_get_serial_sequence('{table}', '{number}'), "
+            f"(SELECT coalesce(max({number}), 0) + 1 FROM {table}), false)"
         )
     )
 
