@@ -154,3 +154,16 @@ def test_rows_with_one_key_are_named() -> None:
 def test_every_table_of_the_contract_can_be_read() -> None:
     for table in all_contracts({}).values():
         assert ContractRows(table).read([{}]).faults
+
+
+def test_a_name_of_any_length_is_told_in_short() -> None:
+    (at,) = found = faults("usage", {**EVENT, "q" * 1_000_000: 1})
+
+    assert at == f"0.{'q' * 80}…"
+    assert found[at].startswith("unknown. Expected one of: account_id, ")
+
+
+def test_of_columns_without_number_the_first_unknown_ones_are_told() -> None:
+    many = {**EVENT, **{f"k{number}": 1 for number in range(100_000)}}
+
+    assert list(faults("usage", many, most=3)) == ["0.k0", "0.k1", "0.k2"]

@@ -176,6 +176,15 @@ def test_a_feature_left_out_is_named(ask: Any, row: dict[str, Any]) -> None:
     assert "null" in found.faults[0].why
 
 
+def test_an_answer_does_not_grow_with_the_names_that_were_sent(ask: Any) -> None:
+    body = {"account_ids": ["a"], "q" * 1_000_000: 1}
+
+    found = problem(ask("POST", "/v1/scores/accounts", json=body), 422, "unfit")
+
+    assert [fault.at for fault in found.faults] == [f"{'q' * 80}…"]
+    assert len(found.detail) < 500
+
+
 def test_a_value_that_was_never_learnt_is_told(
     ask: Any, row: dict[str, Any], trained: Trained
 ) -> None:

@@ -12,18 +12,18 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from pydantic import ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, SchemaValidator, core_schema
 
-from churnml.errors import nearest
 from churnml.history.conversions import EXPECTED
 from churnml.history.memory import ARROW_TYPES
 from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, Column, Kind, Table
 from churnml.serving.documents import ID_LENGTH, ISO_TIME
-from churnml.serving.problems import Fault
+from churnml.serving.problems import Fault, shown, unknown
 from churnml.serving.rows import instant
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class ContractRows:
 
     def __init__(self, table: Table, *, account_given: bool = False) -> None:
         self.table = table
+        self._names = frozenset(table.names)
         self._schema = pa.schema([(c.name, ARROW_TYPES[c.kind]) for c in table.columns])
         self._row = SchemaValidator(_row_schema(table, account_given=account_given))
 
@@ -100,6 +101,12 @@ class ContractRows:
             if len(faults) >= most:
                 break
             where = f"{at}.{place}" if at else str(place)
+            if isinstance(item, dict) and len(item) > len(self._names):
+                # To look at hundreds of thousands of columns one by one would take seconds.
+                strange = (name for name in item if name not in self._names)
+                first = islice(strange, most - len(faults))
+                faults += (self._unknown(where, name) for name in first)
+                continue
             try:
                 row = self._row.validate_python(item)
             except ValidationError as error:
@@ -133,14 +140,17 @@ class ContractRows:
 
     def _fault(self, where: str, found: ErrorDetails) -> Fault:
         column = str(found["loc"][0]) if found["loc"] else None
-        at = where if column is None else f"{where}.{column}"
         if found["type"] == "extra_forbidden":
-            return Fault(at, f"unknown.{nearest(str(column), self.table.names)}")
+            return self._unknown(where, str(column))
+        at = where if column is None else f"{where}.{column}"
         if found["type"] == "missing":
             return Fault(at, f"missing: {self.table.column(str(column)).doc}.")
         if found["type"] == "dict_type":
             return Fault(at, "an object with a value for each column was expected.")
         return Fault(at, f"{found['msg'].removeprefix('Value error, ').rstrip('.')}.")
+
+    def _unknown(self, where: str, column: str) -> Fault:
+        return Fault(f"{where}.{shown(column)}", unknown(column, self.table.names))
 
 
 def _row_schema(table: Table, *, account_given: bool) -> CoreSchema:

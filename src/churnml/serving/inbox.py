@@ -15,7 +15,7 @@ from churnml.history.asof import read_rows, row_known_columns
 from churnml.history.tables import ACCOUNT_ID, Table
 from churnml.serving.contract_rows import ContractRows
 from churnml.serving.documents import Event, EventsToKeep
-from churnml.serving.problems import TOLD, Fault, Names, Problem, misfit, unfit
+from churnml.serving.problems import TOLD, Fault, Names, Problem, misfit, shown, unfit
 from churnml.serving.store.events import EventConflictError, EventRecord
 
 if TYPE_CHECKING:
@@ -117,7 +117,9 @@ class Inbox:
         contracts = self._contracts(history)
         for name, there in places.items():
             if name not in contracts:
-                why = f"no table {name!r} can be posted to.{nearest(name, contracts)}"
+                # To find the nearest of a thousand names takes seconds, and few faults are told.
+                hint = nearest(name, contracts) if len(faults) < TOLD else ""
+                why = f"no table {shown(name)!r} can be posted to.{hint}"
                 faults += [Fault(f"events.{place}.table", why) for place in there]
                 continue
             read = self._reader(contracts[name]).read([events[place].row for place in there])

@@ -7,7 +7,7 @@ RFC 9457, Problem Details for HTTP APIs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MEDIA_TYPE = "application/problem+json"
 REQUEST_ID = "churnml.request_id"  # where the edge leaves it in the scope of ASGI
 TOLD = 20  # faults of a body
+_LONGEST = 80  # characters of a name that somebody sent, as it is told; ours are shorter
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,25 @@ class Names:
     features: tuple[str, ...] = field(default=())
 
 
+def unknown(name: str, known: Iterable[str]) -> str:
+    """Say that nothing has a name, and which was meant; what nobody can have meant is not sought.
+
+    Parameters
+    ----------
+    name : str
+        As it was sent, however long.
+    known : iterable of str
+        The names that there are; nothing is said of them where there are none.
+    """
+    names = [*known]
+    return f"unknown.{nearest(shown(name), names) if names else ''}"
+
+
+def shown(name: str) -> str:
+    """Cut a name that somebody sent to what people can read: answers must not grow with it."""
+    return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…"
+
+
 def unfit(errors: Sequence[ErrorDetails], names: Names | None = None) -> Problem:
     """Say where a body does not fit, from what pydantic found."""
     if errors and errors[0]["type"] == "json_invalid":
@@ -142,11 +162,11 @@ def misfit(faults: Sequence[Fault], count: int) -> Problem:
 
 
 def _fault(item: ErrorDetails, names: Names) -> Fault:
-    place = tuple(str(part) for part in item["loc"])
+    place = tuple(shown(str(part)) for part in item["loc"])
     at = ".".join(place) or "the whole"
     if item["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
         known = names.features if "features" in place[:-1] else names.body
-        return Fault(at, f"unknown.{nearest(place[-1], known) if known else ''}")
+        return Fault(at, unknown(place[-1], known))
     if item["type"] == "missing":
         hint = " Give null where the value is not known." if "features" in place[:-1] else ""
         return Fault(at, f"missing.{hint}")
