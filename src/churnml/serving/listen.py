@@ -42,6 +42,7 @@ def listen(service: Service, there: socket.socket, ready: Callable[[], None]) ->
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # nobody asks from where a request came
         timeout_graceful_shutdown=service.settings.grace,
     )
     server = _Server(config, ready)
