@@ -14,6 +14,7 @@ from churnml.explain.groups import Classes, Group
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.uint32]  # half as long: a row goes through all of them
 # Cells, and the rows of a table: both count to less than 2¹⁶, and what is narrow is fast.
 Shorts = npt.NDArray[np.uint16]
 
@@ -42,11 +43,11 @@ class Tables(NamedTuple):
     """
 
     term_begins: Ints
-    term_columns: Ints
+    term_columns: Numbers
     bounds: Shorts
     steps: Shorts
     begins: Ints
-    columns: Ints
+    columns: Numbers
     value_begins: Ints
     values: Floats
 
@@ -133,11 +134,11 @@ def tables_of(groups: Sequence[Group], places: Mapping[int, int]) -> Tables:
     value_begins = _begins(group.rows * len(group.classes) for group in groups)
     return Tables(
         term_begins=_whole(term_begins),
-        term_columns=_whole(term_columns),
+        term_columns=_numbers(term_columns),
         bounds=_short(bound for bound, _ in terms),
         steps=_short(step for _, step in terms),
         begins=_begins(len(group.classes) for group in groups),
-        columns=_whole(places[feature] for group in groups for feature in group.classes),
+        columns=_numbers(places[feature] for group in groups for feature in group.classes),
         value_begins=value_begins,
         values=np.zeros(value_begins[-1]),
     )
@@ -241,6 +242,10 @@ def _terms(classes: Classes, stride: int) -> list[tuple[int, int]]:
 
 def _whole(numbers: Iterable[int]) -> Ints:
     return np.fromiter(numbers, np.int64)
+
+
+def _numbers(numbers: Iterable[int]) -> Numbers:
+    return np.fromiter(numbers, np.uint32)
 
 
 def _short(numbers: Iterable[int]) -> Shorts:
