@@ -144,10 +144,10 @@ def status(
     if as_json:
         console.emit({"store": label, "schema": revision, "expected": HEAD, "rows": rows})
     else:
-        typer.echo(f"store   {label}")
-        typer.echo(f"schema  {revision or 'none yet'}, expected {HEAD}")
+        typer.echo(f"store     {label}")
+        typer.echo(f"schema    {revision or 'none yet'}, expected {HEAD}")
         for name, number in rows.items():
-            typer.echo(f"{name:7} {number:,}")
+            typer.echo(f"{name:9} {number:,}")
         if revision != HEAD:
             typer.echo("`churnml store upgrade` makes it as it has to be.")
     raise typer.Exit(0 if revision == HEAD else 1)

@@ -22,13 +22,15 @@ from churnml.serving.store.backups import count
 from churnml.serving.store.database import Database, _keep_log
 from churnml.serving.store.events import EventRecord
 from churnml.serving.store.revisions import Moved, bring, downgrade, upgrade
-from churnml.serving.store.schema import METADATA, REVISIONS, VERSIONS
+from churnml.serving.store.schema import HEAD, METADATA, REVISIONS, VERSIONS
 from churnml.serving.store.scores import ScoreRecord
+from churnml.serving.store.standings import Sought
 from churnml.serving.store.store import Store
 
 AT = dt.datetime(2026, 3, 1, 12)
 KEY = keys.make("crm", [Scope.SCORE], AT).stored
 TOLD = ScoreRecord("a", "r", "b", AT, AT, {"p": 0.5})
+FULL = {"audit": 1, "events": 1, "keys": 1, "scores": 1, "standings": 0}
 POSTED = EventRecord("crm", "1", "usage", "a", {"event": "login"}, AT, AT)
 
 
@@ -42,6 +44,14 @@ def filled(database: Database) -> Database:
     return database
 
 
+def score(account: str, at: dt.datetime, probability: float) -> ScoreRecord:
+    told = {
+        "probability": probability, "interval": {"low": 0.0, "high": 1.0}, "risk_tier": "low",
+        "account_tier": "vip", "arr": 2e5, "arr_at_risk": 2e5 * probability,
+    }  # fmt: skip
+    return ScoreRecord(account, "r", "b", AT, at, told)
+
+
 def rows(database: Database) -> dict[str, int]:
     with database.reading() as connection:
         return count(connection)
@@ -51,7 +61,7 @@ def test_the_revisions_are_those_that_are_named() -> None:
     scripts = ScriptDirectory.from_config(revisions._config())
 
     assert tuple(script.revision for script in scripts.walk_revisions())[::-1] == REVISIONS
-    assert all(script.module.LOSES for script in scripts.walk_revisions())
+    assert all(isinstance(script.module.LOSES, tuple) for script in scripts.walk_revisions())
 
 
 def test_migrations_lead_to_the_tables_that_are_read(database: Database) -> None:
@@ -64,8 +74,8 @@ def test_migrations_lead_to_the_tables_that_are_read(database: Database) -> None
 def test_a_store_is_made_once(url: str) -> None:
     database = Database(url)
 
-    assert upgrade(database) == Moved(None, "0004", {})
-    assert upgrade(database) == Moved("0004", "0004", {})
+    assert upgrade(database) == Moved(None, HEAD, {})
+    assert upgrade(database) == Moved(HEAD, HEAD, {})
     database.close()
 
 
@@ -83,10 +93,10 @@ def test_data_goes_up_with_the_schema(url: str) -> None:
         )
 
     with pytest.raises(
-        StoreError, match=r"schema is 0001, expected 0004\. `churnml store upgrade`"
+        StoreError, match=rf"schema is 0001, expected {HEAD}\. `churnml store upgrade`"
     ):
         Store.open(url)
-    assert upgrade(database) == Moved("0001", "0004", {})
+    assert upgrade(database) == Moved("0001", HEAD, {})
 
     with Store.open(url) as opened:
         (key,) = opened.keys.all()
@@ -98,22 +108,51 @@ def test_data_goes_up_with_the_schema(url: str) -> None:
 
 def test_what_would_be_lost_is_told_and_kept(filled: Database) -> None:
     with pytest.raises(StoreError, match=r"has no place for rows that are there: 1 of events\."):
-        downgrade(filled)
+        downgrade(filled, "0003")
     with pytest.raises(StoreError, match=r"1 of events, 1 of audit, 1 of scores, 1 of keys\. Noth"):
         downgrade(filled, "base")
 
-    assert rows(filled) == {"audit": 1, "events": 1, "keys": 1, "scores": 1}
+    assert rows(filled) == FULL
 
 
 def test_what_has_a_place_stays_on_the_way_down_and_up(filled: Database) -> None:
-    assert downgrade(filled, "0002", lose=True) == Moved("0004", "0002", {"events": 1, "audit": 1})
+    assert downgrade(filled, "0002", lose=True) == Moved(HEAD, "0002", {"events": 1, "audit": 1})
     assert rows(filled) == {"keys": 1, "scores": 1}
-    assert upgrade(filled) == Moved("0002", "0004", {})
+    assert upgrade(filled) == Moved("0002", HEAD, {})
 
     with Store.open(filled.url) as opened:
         assert opened.keys.all() == [KEY]
         assert opened.scores.latest("r", "a") == TOLD
-    assert rows(filled) == {"audit": 0, "events": 0, "keys": 1, "scores": 1}
+    assert rows(filled) == {**FULL, "audit": 0, "events": 0}
+
+
+def test_standings_are_made_of_the_ledger_and_go_with_nothing_lost(database: Database) -> None:
+    later = AT + dt.timedelta(seconds=1)
+    odd = ScoreRecord("a\u0000", "r", "b", None, later, {"p": "\ud800\u0000"})
+    given = [
+        score("a", later, 0.25), score("a", AT, 0.5), score("b", AT, 0.5), score("b", AT, 0.75),
+        *(score(f"c{n:04}", AT, 0.125) for n in range(1200)),
+    ]  # fmt: skip
+    if database.path is not None:  # PostgreSQL keeps no such id
+        given.append(odd)
+    with Store.open(database.url) as opened:
+        opened.scores.add(given)
+        written = opened.standings.page(Sought("r"), 9999)
+
+    assert downgrade(database, "0003") == Moved(HEAD, "0003", {})
+    assert upgrade(database) == Moved("0003", HEAD, {})
+
+    with Store.open(database.url) as opened:
+        made = opened.standings.page(Sought("r"), 9999)
+        assert made == written
+        assert [(item.account_id, item.score_id, item.probability) for item in made[:2]] == [
+            ("b", 4, 0.75), ("a", 1, 0.25),
+        ]  # fmt: skip
+        assert len(made) == 1202
+        opened.scores.add([score("a", later, 0.0)])
+        found = opened.standings.of("r", "a")
+    assert found is not None
+    assert (found[0].probability, found[1]) == (0.0, 3)
 
 
 def test_an_empty_table_may_go_unasked_and_all_may_go_when_asked(filled: Database) -> None:
@@ -122,16 +161,18 @@ def test_an_empty_table_may_go_unasked_and_all_may_go_when_asked(filled: Databas
     assert downgrade(filled, "base", lose=True) == Moved("0001", None, {"keys": 1})
     with pytest.raises(StoreError, match="there is no store here yet"):
         Store.open(filled.url)
-    assert upgrade(filled) == Moved(None, "0004", {})
-    assert downgrade(filled) == Moved("0004", "0003", {})
+    assert upgrade(filled) == Moved(None, HEAD, {})
+    assert downgrade(filled) == Moved(HEAD, REVISIONS[-2], {})
     upgrade(filled)
     with Store.open(filled.url) as opened:
         assert opened.keys.all() == []
 
 
 def test_a_revision_that_is_not_below_is_refused(filled: Database) -> None:
-    with pytest.raises(ConfigError, match=r"revision '0004': not before 0004, which the store has"):
-        downgrade(filled, "0004")
+    with pytest.raises(
+        ConfigError, match=rf"revision '{HEAD}': not before {HEAD}, which the store has"
+    ):
+        downgrade(filled, HEAD)
     with pytest.raises(ConfigError, match=r"Did you mean 'base'\?"):
         downgrade(filled, "bas")
     downgrade(filled, "base", lose=True)
@@ -147,7 +188,7 @@ def test_a_newer_schema_is_left_alone(filled: Database) -> None:
         with pytest.raises(StoreError, match=r"its schema '0999' is unknown to this version"):
             change(filled)
 
-    assert rows(filled) == {"audit": 1, "events": 1, "keys": 1, "scores": 1}
+    assert rows(filled) == FULL
 
 
 def test_a_migration_that_fails_leaves_the_store_as_it_was(
@@ -185,7 +226,7 @@ def test_processes_that_make_one_store_at_once_make_one(url: str) -> None:
         process.stdin.flush()
 
     told = [process.communicate()[0].strip() for process in started]
-    assert sorted(told) == ["0004", "0004", "None"]
+    assert sorted(told) == [HEAD, HEAD, "None"]
 
 
 def test_a_file_that_another_process_is_turning_to_its_log_is_asked_again() -> None:

@@ -3,7 +3,7 @@
 ::
 
     store.py        Store: opened once, refused where its schema is another
-    keys.py  scores.py  audit.py  events.py    what is read and written of each table
+    keys.py  scores.py  standings.py  audit.py  events.py    what is read and written of each table
     schema.py       the tables as they are now
     migrations/     how they became so, up and down
     database.py     SQLite or PostgreSQL, by URL

@@ -1,6 +1,7 @@
 """The tables of the store as they are now. How they became so stands in ``migrations``.
 
 Scores and audit are only ever added to: triggers in the database itself refuse any change of them.
+Standings follow from scores, and can be made anew of them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import datetime as dt
 
 import sqlalchemy as sa
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 HEAD = REVISIONS[-1]
 # A name of our own: other programs that use Alembic may live in the same database.
 VERSIONS = "churnml_schema"
@@ -38,6 +39,12 @@ class Instant(sa.TypeDecorator[dt.datetime]):
 _Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 METADATA = sa.MetaData()
+FILTERED = (
+    "risk_tier",
+    "account_tier",
+    "arr_at_risk",
+    "probability",
+)  # what standings are sought by
 
 KEYS = sa.Table(
     "keys",
@@ -64,6 +71,29 @@ SCORES = sa.Table(
     sa.Column("document", sa.Text, nullable=False),
     sa.Index("scores_of_account", "recipe", "account_id", "scored_at", "id"),
     sqlite_autoincrement=True,
+)
+
+STANDINGS = sa.Table(
+    "standings",
+    METADATA,
+    sa.Column("recipe", sa.Text, primary_key=True),
+    sa.Column("account_id", sa.Text, primary_key=True),
+    sa.Column("score_id", _Number, nullable=False),
+    sa.Column("bundle", sa.Text, nullable=False),
+    sa.Column("cutoff", Instant),
+    sa.Column("scored_at", Instant, nullable=False),
+    sa.Column("probability", sa.Double, nullable=False),
+    sa.Column("low", sa.Double, nullable=False),
+    sa.Column("high", sa.Double, nullable=False),
+    sa.Column("risk_tier", sa.Text, nullable=False),
+    sa.Column("account_tier", sa.Text),
+    sa.Column("arr", sa.Double),
+    sa.Column("arr_at_risk", sa.Double),
+    # Each holds all that is filtered by, so that no row is fetched that is not shown.
+    *(
+        sa.Index(f"standings_by_{by}", *dict.fromkeys(("recipe", by, "account_id", *FILTERED)))
+        for by in ("arr_at_risk", "probability", "scored_at", "account_id")
+    ),
 )
 
 AUDIT = sa.Table(

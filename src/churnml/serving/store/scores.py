@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from churnml.serving.store import standings
 from churnml.serving.store.database import Database
 from churnml.serving.store.schema import SCORES
 
@@ -58,6 +59,8 @@ class Scores:
     def add(self, records: Sequence[ScoreRecord]) -> None:
         """Keep answers, all or none. They are on disk when this returns, and stay as they are.
 
+        The accounts' standings go with them.
+
         Parameters
         ----------
         records : sequence of ScoreRecord
@@ -72,7 +75,9 @@ class Scores:
         if not rows:
             return
         with self._database.writing() as connection:
-            connection.execute(sa.insert(SCORES), rows)
+            added = sa.insert(SCORES).returning(SCORES.c.id, sort_by_parameter_order=True)
+            numbers = connection.scalars(added, rows).all()
+            standings.write(connection, zip(numbers, records, strict=True))
 
     def latest(self, recipe: str, account_id: str) -> ScoreRecord | None:
         """Give the answer that was told last; None where there was none."""

@@ -12,6 +12,7 @@ from churnml.serving.store.events import Events
 from churnml.serving.store.keys import Keys
 from churnml.serving.store.schema import HEAD
 from churnml.serving.store.scores import Scores
+from churnml.serving.store.standings import Standings
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -30,6 +31,7 @@ class Store:
         self._database = database
         self.keys = Keys(database)
         self.scores = Scores(database)
+        self.standings = Standings(database)
         self.audit = Audit(database)
         self.events = Events(database)
 
