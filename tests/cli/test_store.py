@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -102,3 +103,32 @@ def test_the_project_says_where_its_store_lies(
 def test_a_setting_that_cannot_be_is_told(small_project: Path, text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         store_url(settings(small_project, text))
+
+
+def test_the_audit_is_listed_by_time_and_by_account(run: Call, small_project: Path) -> None:
+    from churnml.serving.store.store import Store
+
+    url = f"sqlite:///{small_project / 'apart.db'}"
+    key = json.loads(run("keys", "create", "crm", "--scope", "act", "--url", url, "--json")[1])
+    at = dt.datetime(2030, 1, 2, 3, 4, 5, 250_000)
+    with Store.open(url) as store:
+        store.audit.add(at, key["id"], "messages.read", "a", "r1")
+        store.audit.add(at, key["id"], "texts.correct", "a messages/m-7", "r2")
+        store.audit.add(at, "gone", "messages.read", "a%", "r3")
+        store.audit.add(at, key["id"], "messages.read", "b\x1b[2J", "r4")
+
+    status, out, _ = run("store", "audit", "--url", url)
+    lines = out.splitlines()
+    assert (status, len(lines)) == (0, 5)
+    assert lines[0].endswith(f"  command line  keys.create  {key['id']}  –")
+    assert lines[1] == f"2030-01-02T03:04:05  {key['id']} (crm)  messages.read  a  r1"
+    assert "\x1b" not in out
+    out = run("store", "audit", "--url", url, "--account", "a")[1]
+    assert [line.split()[-1] for line in out.splitlines()] == ["r1", "r2"]
+    out = run("store", "audit", "--url", url, "--since", "2030-01-02", "--json")[1]
+    assert [item["request_id"] for item in json.loads(out)] == ["r1", "r2", "r3", "r4"]
+    assert json.loads(out)[2] == {
+        "at": "2030-01-02T03:04:05.250000Z", "key_id": "gone", "key_name": None,
+        "action": "messages.read", "subject": "a%", "request_id": "r3",
+    }  # fmt: skip
+    assert run("store", "audit", "--url", url, "--since", "2031-01-01", "--json")[1] == "[]\n"

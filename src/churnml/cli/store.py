@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,9 +14,12 @@ from churnml.cli import console
 from churnml.cli.options import AsJson, ProjectFolder, open_project
 
 if TYPE_CHECKING:
+    from churnml.serving.store.audit import AuditRecord
     from churnml.serving.store.backups import Copied
     from churnml.serving.store.database import Database
     from churnml.serving.store.revisions import Moved
+
+_WIDE = 600  # characters that are shown of an id
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -151,6 +155,52 @@ def status(
         if revision != HEAD:
             typer.echo("`churnml store upgrade` makes it as it has to be.")
     raise typer.Exit(0 if revision == HEAD else 1)
+
+
+@app.command("audit", short_help="Show who did what, and who read whose data.")
+def audit(
+    *,
+    since: Annotated[
+        dt.datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"],
+            help="From then on, UTC; from the beginning if omitted.",
+        ),
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="ACCOUNT", help="About this account and its texts alone.")
+    ] = None,
+    project: ProjectFolder = Path(),
+    url: StoreUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show every write and every reading of personal data, the earliest first.
+
+    A line tells when (UTC), by whose key, what was done, to what or whom, and in which request.
+    """
+    from churnml.serving.store.store import Store
+
+    with opened(project, url) as database, Store.open(database.url) as store:
+        names = {key.id: key.name for key in store.keys.all()}
+        found = (_entry(record, names) for record in store.audit.records(since, account))
+        if as_json:
+            console.emit(list(found))
+            return
+        for entry in found:
+            key = f"{entry['key_id']} ({entry['key_name']})" if entry["key_id"] else "command line"
+            words = (entry["at"][:19], key, entry["action"], entry["subject"], entry["request_id"])
+            typer.echo("  ".join(console.one_line(word or "–", _WIDE) for word in words))
+
+
+def _entry(record: AuditRecord, names: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "at": f"{record.at.isoformat()}Z",
+        "key_id": record.key_id,
+        "key_name": names.get(record.key_id or ""),
+        "action": record.action,
+        "subject": record.subject,
+        "request_id": record.request_id,
+    }
 
 
 def _show_move(database: Database, moved: Moved, *, as_json: bool) -> None:
