@@ -92,23 +92,20 @@ def correct(
     count it at every cutoff from now on, and `churnml text adapt` learns from it.
     """
     from churnml.errors import ConfigError
-    from churnml.history.tables import READINGS
-    from churnml.locks import locked
-    from churnml.text.corrections import FILE, Correction, add_corrections
+    from churnml.text.correcting import keep, require_own, speaker
+    from churnml.text.corrections import Correction
 
     there = open_history_project(project)
     pairs = [part.partition("=") for part in parts]
     if broken := [name for name, sign, _ in pairs if not sign]:
         raise ConfigError(f"{broken[0]!r} has no value; expected PART=VALUE.")
-    if READINGS.name in there.sources.tables:
-        raise ConfigError("a source gives readings: correct them there, by a further row.")
+    require_own(there)
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     made = [Correction(text_id, name, value, by, now) for name, _, value in pairs]
     with console.progress() as bar:
         bar.start("reading history")
-        _require_text(_history(there, bar), text_id)
-    with locked(there.var / ".corrections.lock"):
-        add_corrections(there.data / FILE, made)
+        speaker(_history(there, bar), text_id)
+    keep(there, made)
     for item in made:
         typer.echo(f"{text_id}: {item.part} is {item.value or 'none'}, says {by}")
 
@@ -189,22 +186,6 @@ def _history(project: Project, bar: console.Bar) -> History:
     if "readings" not in history.contracts:
         raise DataError("history has no words of customers: no message, ticket or comment.")
     return history
-
-
-def _require_text(history: History, text_id: str) -> None:
-    """Refuse a text that history does not have, naming the nearest of those that begin like it."""
-    from churnml.errors import DataError, nearest
-
-    found = history.query(
-        "SELECT DISTINCT text_id FROM readings WHERE text_id = $id OR "
-        "starts_with(text_id, $begin) ORDER BY text_id = $id DESC, text_id LIMIT 500",
-        {"id": text_id, "begin": text_id[:-3]},
-    )["text_id"].to_pylist()
-    if text_id not in found:
-        raise DataError(
-            f"no text {text_id!r} in history.{nearest(text_id, found) if found else ''} "
-            "`churnml text show ACCOUNT` lists an account's."
-        )
 
 
 def _document(row: dict[str, Any]) -> dict[str, Any]:

@@ -20,14 +20,14 @@ FILE = "corrections.csv"
 HEADER = ("text_id", "part", "value", "by", "at")
 Value = str | bool | None
 
-_FLAGS = (*INTENTS, *(about(name) for name in THEMES))
+FLAGS = (*INTENTS, *(about(name) for name in THEMES))
 _YES_NO: Mapping[str, bool] = {"yes": True, "no": False}
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "sentiment": SENTIMENTS,
     "competitor_level": ("", *COMPETITOR_LEVELS),
 }
 _YEARS = 1900, 2199
-PARTS = ("sentiment", *_FLAGS, "competitor", "competitor_level")
+PARTS = ("sentiment", *FLAGS, "competitor", "competitor_level")
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Correction:
     def __post_init__(self) -> None:
         if self.part not in PARTS:
             raise DataError(f"no part {self.part!r} of a reading.{nearest(self.part, PARTS)}")
-        choices = tuple(_YES_NO) if self.part in _FLAGS else _CHOICES.get(self.part, ())
+        choices = tuple(_YES_NO) if self.part in FLAGS else _CHOICES.get(self.part, ())
         if choices and self.value not in choices:
             raise DataError(
                 f"{self.part} = {self.value!r}; expected {', '.join(map(repr, choices))}."
@@ -74,7 +74,7 @@ class Correction:
     @property
     def said(self) -> Value:
         """The value as readings hold it."""
-        return _YES_NO[self.value] if self.part in _FLAGS else self.value or None
+        return _YES_NO[self.value] if self.part in FLAGS else self.value or None
 
 
 def read_corrections(path: Path) -> tuple[Correction, ...]:
