@@ -34,6 +34,7 @@ def test_every_route_is_documented_with_its_problems(ask: Any) -> None:
         ("GET", "/metrics"),
         ("GET", "/readyz"),
         ("GET", "/v1/model"),
+        ("GET", "/v1/models"),
         ("GET", "/v1/scores/{account_id}"),
         ("GET", "/v1/scores/{account_id}/history"),
         ("POST", "/v1/events"),

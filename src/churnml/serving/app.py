@@ -5,6 +5,7 @@
     GET  /healthz  /readyz  /metrics           without a key
     GET  /v1/openapi.json                      without a key
     GET  /v1/model                             the model card
+    GET  /v1/models                            the versions of the model
     POST /v1/scores/features                   one row of features
     POST /v1/scores/batch                      up to 1,000 rows
     POST /v1/scores/bulk                       any number, line by line

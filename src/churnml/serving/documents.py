@@ -292,6 +292,56 @@ class ModelCard(ModelName):
     trained: Training
 
 
+class ModelVersion(Document):
+    """A version of the model."""
+
+    bundle: str
+    roles: list[Literal["champion", "latest"]]
+    answers: bool = Field(description="Whether it is the one that answers now.")
+    promoted_at: str | None = Field(description="When it was last put in charge.")
+    trained_at: str
+    learned_until: str | None
+    rows: int
+    accounts: int
+    churned: int
+    metrics: dict[str, MetricDocument]
+    churnml: str
+
+
+class ModelVersions(Document):
+    """The versions of a recipe's model, the latest first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "recipe": "churn_90d",
+                    "models": [
+                        {
+                            "bundle": "7127df9c70b2c4a1e0d35f6f1b9a8e7d6c5b4a39281706f5e4d3c2b1",
+                            "roles": ["champion", "latest"],
+                            "answers": True,
+                            "promoted_at": "2026-07-01T06:00:00Z",
+                            "trained_at": "2026-07-01T05:00:00.125000Z",
+                            "learned_until": "2026-03-25T00:00:00Z",
+                            "rows": 9000,
+                            "accounts": 1500,
+                            "churned": 700,
+                            "metrics": {"auc": {"value": 0.875, "low": 0.85, "high": 0.9}},
+                            "churnml": "0.1.0",
+                        }
+                    ],
+                    "damaged": [],
+                }
+            ]
+        }
+    )
+
+    recipe: str
+    models: list[ModelVersion]
+    damaged: list[str] = Field(description="Folders of bundles that cannot be read.")
+
+
 class FaultDocument(Document):
     """What is wrong at one place."""
 

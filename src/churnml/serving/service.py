@@ -23,8 +23,10 @@ from churnml.serving.sent import SentHistories
 from churnml.serving.settings import Settings
 from churnml.serving.store.scores import ScoreRecord
 from churnml.serving.store.store import Store
+from churnml.serving.versions import Versions
 
 if TYPE_CHECKING:
+    from churnml.project import Project
     from churnml.serving.rows import Read
     from churnml.serving.scores import Scored
 
@@ -38,6 +40,8 @@ class Service:
 
     Parameters
     ----------
+    project : Project
+        Whose accounts.
     settings : Settings
         The bounds.
     store : Store
@@ -58,6 +62,7 @@ class Service:
         The log.
     """
 
+    project: Project
     settings: Settings
     store: Store
     bundles: InCharge
@@ -71,6 +76,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.access = Access(self.store, self.settings)
+        self.versions = Versions(self.project, self.bundles.now.bundle.manifest.name)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="scores")
         self._last = dt.datetime(1970, 1, 1)
 

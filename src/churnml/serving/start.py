@@ -81,6 +81,5 @@ def start(
         accounts = Accounts(project, histories, live)
         inbox = Inbox(project.sources, store.events)
         sent = SentHistories(histories, live)
-    return Service(
-        settings or Settings(), store, bundles, histories, accounts, inbox, sent, metrics, log
-    )
+    bounds = settings or Settings()
+    return Service(project, bounds, store, bundles, histories, accounts, inbox, sent, metrics, log)

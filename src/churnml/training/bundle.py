@@ -237,7 +237,7 @@ def load(folder: Path) -> Bundle:
     BundleError
         If anything is missing, unknown, altered or answers otherwise than it did.
     """
-    raw, manifest = _read_manifest(folder)
+    raw, manifest = read_manifest(folder)
     catalogue = _catalogue(folder / MANIFEST, manifest)
     _require_features(folder / MANIFEST, manifest)
     contents = _verified(folder, manifest)
@@ -324,7 +324,19 @@ def _trees(path: Path, content: bytes, n_features: int, n_trees: int) -> str:
     return text
 
 
-def _read_manifest(folder: Path) -> tuple[bytes, Manifest]:
+def read_manifest(folder: Path) -> tuple[bytes, Manifest]:
+    """Read what a bundle says of itself, as it stands there, and verify none of it.
+
+    Parameters
+    ----------
+    folder : Path
+        What `write` wrote.
+
+    Raises
+    ------
+    BundleError
+        If it is no manifest of this version.
+    """
     path = folder / MANIFEST
     try:
         raw = path.read_bytes()
