@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import io
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +126,14 @@ def ask(
     yield Asker(service, create_app(service), store, key_in(store, *Scope), log)
     service.close()
     store.close()
+
+
+@pytest.fixture
+def apart(company: Project, trained: Trained, tmp_path: Path) -> Project:
+    """Give a company of its own, which may be changed."""
+    root = tmp_path / "acme"
+    shutil.copytree(company.root, root)
+    return Project.load(root)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,9 @@ from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from churnml.project import Project
+from churnml.serving import account_documents, documents, text_documents
+from churnml.serving.keys import Scope
 from churnml.serving.routes.scores import BULK
 
 
@@ -33,6 +36,9 @@ def test_every_route_is_documented_with_its_problems(ask: Any) -> None:
         ("GET", "/healthz"),
         ("GET", "/metrics"),
         ("GET", "/readyz"),
+        ("GET", "/v1/accounts"),
+        ("GET", "/v1/accounts/{account_id}"),
+        ("GET", "/v1/accounts/{account_id}/messages"),
         ("GET", "/v1/model"),
         ("GET", "/v1/models"),
         ("GET", "/v1/scores/{account_id}"),
@@ -44,6 +50,8 @@ def test_every_route_is_documented_with_its_problems(ask: Any) -> None:
         ("POST", "/v1/scores/features"),
         ("POST", "/v1/scores/history"),
         ("POST", "/v1/scores/what-if"),
+        ("POST", "/v1/texts/read"),
+        ("POST", "/v1/texts/{origin}/{key}/corrections"),
     ]
     for (_, path), content in told.items():
         if path.startswith("/v1/"):
@@ -58,17 +66,35 @@ def test_every_operation_has_a_name_of_its_own(ask: Any) -> None:
     assert len(set(names)) == len(names)
 
 
-def test_examples_of_the_document_are_answered(ask: Any) -> None:
+def test_examples_of_the_document_are_answered(serving: Any, apart: Project) -> None:
+    ask = serving(apart)
+    ask.key = ask.key_for(*Scope)
+    text_id = ask.service.histories.now.query("FROM readings LIMIT 1")["text_id"][0].as_py()
+    origin, _, key = text_id.partition("/")
     document = ask("GET", "/v1/openapi.json").json()
     shown = 0
     for path, methods in document["paths"].items():
         for method, content in methods.items():
             bodies = content.get("requestBody", {}).get("content", {})
             for body in bodies.values():
-                answer = ask(method.upper(), path, json=body["example"])
+                answer = ask(
+                    method.upper(), path.format(origin=origin, key=key), json=body["example"]
+                )
                 assert answer.status_code == 200, (path, answer.text)
                 shown += 1
-    assert shown == 7
+    assert shown == 9
+
+
+def test_examples_of_answers_are_such_answers() -> None:
+    shown = 0
+    for module in (account_documents, documents, text_documents):
+        for model in vars(module).values():
+            if isinstance(model, type) and issubclass(model, documents.Document):
+                extra: Any = model.model_config.get("json_schema_extra") or {}
+                for example in extra.get("examples", ()):
+                    model.model_validate(example, strict=True)
+                    shown += 1
+    assert shown >= 7
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 def served(company: Project, trained: Trained) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
     churnml = [sys.executable, "-m", "churnml"]
     home = ["--project", str(company.root)]
-    scopes = ["--scope", "score", "--scope", "ingest"]
+    scopes = [part for name in ("score", "ingest", "act") for part in ("--scope", name)]
     create = [*churnml, "keys", "create", "tests", *scopes, *home]
     key = subprocess.run(create, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     serve = [*churnml, "serve", "churn_90d", "--port", "0", *home]
@@ -67,7 +67,7 @@ def test_the_examples_of_the_page_answer(
     _, url, key = served
     page = (root / "docs" / "service.md").read_text(encoding="utf-8")
     examples = re.findall(r"^```sh\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
-    assert len(examples) == 8
+    assert len(examples) == 11
     account = scores.scores[0].account_id
     for example in examples:
         done = subprocess.run(

@@ -15,6 +15,11 @@
     POST /v1/events                            rows of history, as they happen
     GET  /v1/scores/{account_id}               the last answer again, or one of before
     GET  /v1/scores/{account_id}/history       all answers again
+    GET  /v1/accounts                          accounts with their latest scores
+    GET  /v1/accounts/{account_id}             one of them
+    GET  /v1/accounts/{account_id}/messages    what its people wrote
+    POST /v1/texts/read                        texts, as they are sent
+    POST /v1/texts/{origin}/{key}/corrections  what a person says of a text
 """
 
 from __future__ import annotations
@@ -32,10 +37,20 @@ from starlette.exceptions import HTTPException
 
 import churnml
 from churnml.errors import ChurnMLError
+from churnml.serving import text_documents
 from churnml.serving.documents import BODIES
 from churnml.serving.edge import Edge
 from churnml.serving.problems import Problem, of_http, request_id, unavailable, unfit
-from churnml.serving.routes import events, model, operations, scores, sent, what_if
+from churnml.serving.routes import (
+    accounts,
+    events,
+    model,
+    operations,
+    scores,
+    sent,
+    texts,
+    what_if,
+)
 from churnml.serving.sent import EXAMPLE
 from churnml.serving.shortcut import Shortcut
 from churnml.serving.watch import watch
@@ -73,8 +88,19 @@ def create_app(service: Service) -> FastAPI:
     )
     app.state.service = service
     app.state.access = service.access
-    for resource in (operations, model, scores, what_if, sent, events):
-        app.include_router(resource.router)
+    for router in (
+        operations.router,
+        model.router,
+        scores.router,
+        what_if.router,
+        sent.router,
+        events.router,
+        accounts.router,
+        accounts.personal,
+        texts.router,
+        texts.corrections,
+    ):
+        app.include_router(router)
     app.add_middleware(Shortcut, service=service, ways=scores.WAYS)
     app.add_middleware(
         Edge,
@@ -129,7 +155,8 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
         found = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        _, bodies = models_json_schema([(item, "validation") for item in BODIES], ref_template=_REF)
+        sent = (*BODIES, *text_documents.BODIES)
+        _, bodies = models_json_schema([(item, "validation") for item in sent], ref_template=_REF)
         schemas = found.setdefault("components", {}).setdefault("schemas", {})
         schemas.update(bodies["$defs"])
         found["info"]["x-bundle"] = loaded.bundle.id
@@ -162,6 +189,7 @@ def _show(document: dict[str, Any], loaded: Loaded) -> None:
                 }
             ],
         },
+        **text_documents.EXAMPLES,
     }
     for methods in document["paths"].values():
         for operation in methods.values():

@@ -1,4 +1,4 @@
-"""The history that answers come from: opened once, and again when clean history was replaced."""
+"""The history that answers come from: opened once, and again when it was replaced or corrected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from churnml.history.asof import History
 from churnml.history.freshness import stale
 from churnml.history.manifest import MANIFEST
 from churnml.locks import locked
-from churnml.serving.bundles import stamp
+from churnml.serving.bundles import Signature, stamp
+from churnml.text.corrections import FILE as CORRECTIONS
 from churnml.training.tables import open_history, readings
 
 if TYPE_CHECKING:
@@ -70,8 +71,10 @@ class Histories:
             self.now, self.stale = history, stale_tables
             self._opened(history)
 
-    def _stamp(self) -> tuple[int, int, int] | None:
-        return stamp(self._project.history / MANIFEST)
+    def _stamp(self) -> Signature:
+        """Tell what history is made of: what was read, and what people corrected."""
+        files = self._project.history / MANIFEST, self._project.data / CORRECTIONS
+        return tuple(map(stamp, files))
 
 
 def _stale(history: History) -> tuple[str, ...]:

@@ -18,11 +18,13 @@ from churnml.serving.histories import Histories
 from churnml.serving.inbox import Inbox
 from churnml.serving.logs import Log
 from churnml.serving.metrics import Metrics
+from churnml.serving.names import NamesInCharge
 from churnml.serving.scorer import score_bare, score_matrix
 from churnml.serving.sent import SentHistories
 from churnml.serving.settings import Settings
 from churnml.serving.store.scores import ScoreRecord
 from churnml.serving.store.store import Store
+from churnml.serving.texts import Texts
 from churnml.serving.versions import Versions
 
 if TYPE_CHECKING:
@@ -76,6 +78,8 @@ class Service:
 
     def __post_init__(self) -> None:
         self.access = Access(self.store, self.settings)
+        self.names = NamesInCharge(self.histories)
+        self.texts = Texts(self.project)
         self.versions = Versions(self.project, self.bundles.now.bundle.manifest.name)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="scores")
         self._last = dt.datetime(1970, 1, 1)
@@ -128,4 +132,5 @@ class Service:
 
     def close(self) -> None:
         """Let go of threads."""
+        self.texts.close()
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,6 +12,7 @@ from fastapi.responses import Response
 from pydantic_core import to_json
 
 from churnml.errors import BundleError, ConfigError
+from churnml.serving.edge import KEY_ID
 from churnml.serving.problems import MEDIA_TYPE, Problem, request_id
 
 if TYPE_CHECKING:
@@ -108,6 +111,18 @@ class Streamed(Response):
         async for part in self._parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def note(request: Request, action: str, subject: str) -> None:
+    """Write to the audit whose key does what to whom, before it is done or answered."""
+    await asyncio.to_thread(
+        service_of(request).store.audit.add,
+        dt.datetime.now(dt.UTC).replace(tzinfo=None),
+        request.scope[KEY_ID],
+        action,
+        subject,
+        request_id(request),
+    )
 
 
 def service_of(request: Request) -> Service:
