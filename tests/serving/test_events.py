@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from typing import Any
 
 import pytest
@@ -74,6 +75,9 @@ def test_the_next_score_tells_of_an_event(send: Sender, account: str) -> None:
     assert after["as_of"] == send.later(60.000001)
     assert after["as_of"] > before["as_of"]
     assert after["log_odds"] != before["log_odds"]
+    told = send.ask("GET", "/metrics").text
+    (lag,) = re.findall(r"^churnml_event_lag_seconds (\S+)$", told, re.MULTILINE)
+    assert 0 < float(lag) < 60
 
 
 def test_an_event_is_kept_once(send: Sender, account: str) -> None:

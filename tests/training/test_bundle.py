@@ -113,7 +113,7 @@ def test_it_says_what_it_is(
     assert manifest.metrics["auc"].value == 0.8
     assert manifest.metrics["lift_at_10"].low is None
     assert manifest.features[4].codes == ("basic", "pro", "team")
-    assert set(manifest.files) == {"model.txt", "golden.json"}
+    assert set(manifest.files) == {"model.txt", "golden.json", "reference.json"}
 
 
 def test_it_says_which_cutoffs_taught_it(written: Bundle, table: TrainingTable) -> None:
@@ -130,7 +130,7 @@ def test_it_says_which_cutoffs_taught_it(written: Bundle, table: TrainingTable) 
 def test_equal_input_gives_equal_bytes(write: Write, tmp_path: Path) -> None:
     one, other = write(tmp_path / "a"), write(tmp_path / "b")
     assert one.id == other.id
-    for name in ("manifest.json", "model.txt", "golden.json"):
+    for name in ("manifest.json", "model.txt", "golden.json", "reference.json"):
         assert (one.folder / name).read_bytes() == (other.folder / name).read_bytes()
 
 
@@ -180,7 +180,7 @@ def test_a_failed_write_leaves_nothing(
     assert list((tmp_path / "bundles").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["model.txt", "golden.json"])
+@pytest.mark.parametrize("name", ["model.txt", "golden.json", "reference.json"])
 def test_an_altered_file_is_refused(written: Bundle, name: str) -> None:
     path = written.folder / name
     path.write_bytes(path.read_bytes() + b" ")
@@ -188,7 +188,7 @@ def test_an_altered_file_is_refused(written: Bundle, name: str) -> None:
         load(written.folder)
 
 
-@pytest.mark.parametrize("name", ["model.txt", "golden.json", "manifest.json"])
+@pytest.mark.parametrize("name", ["model.txt", "golden.json", "reference.json", "manifest.json"])
 def test_a_missing_file_is_refused(written: Bundle, name: str) -> None:
     (written.folder / name).unlink()
     with pytest.raises(BundleError, match=name):
@@ -325,3 +325,40 @@ def test_unknown_features_have_their_golden_row(fitted: FittedModel, table: Trai
         }
     )
     assert content["margin"][-1] == fitted.model.score(unseen).margin[0]
+
+
+def test_it_knows_how_training_was_distributed(
+    written: Bundle, table: TrainingTable, fitted: FittedModel
+) -> None:
+    reference = written.reference
+    assert reference is not None
+    assert tuple(reference.features) == written.features
+    assert sum(reference.score.counts) == fitted.rows
+    assert {sum(bins.counts) for bins in reference.features.values()} == {table.frame.num_rows}
+    missing = table.frame["logins[30d]:total, all"].null_count
+    assert reference.features["logins[30d]:total, all"].counts[-1] == missing > 0
+    assert reference.features["empty"].counts == (0, table.frame.num_rows)
+    assert sorted(reference.ranks["plan"]) == [0, 1, 2]
+
+
+def test_an_older_bundle_has_no_reference(written: Bundle) -> None:
+    (written.folder / "reference.json").unlink()
+    edit(written.folder, "manifest.json", lambda m: m["files"].pop("reference.json"))
+    assert load(written.folder).reference is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r["features"].pop("seats"), "of other features"),
+        (lambda r: r["ranks"].update(plan=[0, 1]), "of other features or categories"),
+        (lambda r: r["score"]["counts"].pop(), "as many counts as edges and two more"),
+        (lambda r: r["score"]["edges"].reverse(), "edges must ascend"),
+    ],
+)
+def test_a_reference_of_another_model_is_refused(
+    written: Bundle, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    edit(written.folder, "reference.json", change)
+    with pytest.raises(BundleError, match=message):
+        load(written.folder)

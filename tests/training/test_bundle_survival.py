@@ -73,7 +73,12 @@ def test_it_tells_what_was_fitted(
     assert survival.shape == (table.frame.num_rows, 3)
     assert np.array_equal(survival, hazard.hazard.survival(table.frame, first))
     assert np.array_equal(survival[:, 0], 1 - first)
-    assert set(written.manifest.files) == {"model.txt", "hazard.txt", "golden.json"}
+    assert set(written.manifest.files) == {
+        "model.txt",
+        "hazard.txt",
+        "golden.json",
+        "reference.json",
+    }
     assert written.manifest.survival is not None
     assert written.manifest.survival.churned == hazard.churned
 

@@ -130,7 +130,7 @@ def test_the_same_inputs_give_the_same_bundle(trained: Trained, elsewhere: Proje
         "done",
     ]
     assert again.bundle.folder != trained.bundle.folder
-    for name in ("manifest.json", "model.txt", "golden.json"):
+    for name in ("manifest.json", "model.txt", "golden.json", "reference.json"):
         assert (again.bundle.folder / name).read_bytes() == (
             trained.bundle.folder / name
         ).read_bytes()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from churnml.errors import DataError, LabelError
@@ -20,6 +21,8 @@ from churnml.serving.scorer import Rows, observed, of_history, score_matrix
 from churnml.training.tables import require_unchanged
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from churnml.explain.reasons import Value
     from churnml.features.catalogue import Catalogue
     from churnml.features.facts import Program
@@ -67,11 +70,14 @@ class AccountScores:
         Why others are not scored.
     stale : tuple of str
         Tables that had gone quiet before the cutoff.
+    matrix : ndarray (n_scores, n_features)
+        What was scored, encoded.
     """
 
     scores: tuple[AccountScore, ...]
     not_scored: Mapping[str, str]
     stale: tuple[str, ...]
+    matrix: npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +200,7 @@ class Accounts:
         there = [name for name in accounts if name in arr]
         absent = {name: FAR if name in far else UNKNOWN for name in accounts if name not in arr}
         if not there:
-            return AccountScores((), absent, stale)
+            return AccountScores((), absent, stale, np.empty((0, len(loaded.bundle.features))))
         frame = compute_live(history, question.program, there, cutoff, everybody=everybody)
         frame = frame.select(list(loaded.bundle.features))
         of = Rows(there, [cutoff] * len(there), [arr[name] for name in there])
@@ -202,7 +208,7 @@ class Accounts:
         matrix = loaded.bundle.matrix(frame)
         found = score_matrix(loaded.bundle, of, matrix, values, question.telling)
         told = (AccountScore(s, loaded.unseen(v), v) for s, v in zip(found, values, strict=True))
-        return AccountScores(tuple(told), absent, stale)
+        return AccountScores(tuple(told), absent, stale, matrix)
 
     def _question(self, loaded: Loaded, history: History) -> _Question:
         """Ask a bundle once of each kind of history what it needs of it."""

@@ -15,6 +15,7 @@ import numpy as np
 from churnml.errors import ChurnMLError
 from churnml.explain.levers import find_levers
 from churnml.explain.reasons import Telling
+from churnml.serving.drift import Drift
 from churnml.serving.rows import RowReader
 from churnml.serving.writer import Writer
 from churnml.training.bundle import GOLDEN
@@ -42,18 +43,22 @@ class Loaded:
         ``champion``, ``latest``, or the id that was asked for.
     reader : RowReader
         Reads rows of its features.
+    drift : Drift or None
+        Holds what it scores against what it learnt from; none where the bundle does not tell that.
     """
 
     bundle: Bundle
     role: str
     reader: RowReader
+    drift: Drift | None
 
     @classmethod
     def of(cls, bundle: Bundle, role: str) -> Loaded:
         """Make a bundle ready, by having it answer and explain a row of nothing."""
         row = np.full((1, len(bundle.features)), np.nan)
         bundle.survival(row, bundle.model.score_matrix(row, contributions=True).probability)
-        return cls(bundle, role, RowReader(bundle))
+        drift = Drift(bundle.reference) if bundle.reference is not None else None
+        return cls(bundle, role, RowReader(bundle), drift)
 
     @cached_property
     def name(self) -> dict[str, Any]:

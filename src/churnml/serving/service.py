@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,6 +29,9 @@ from churnml.serving.texts import Texts
 from churnml.serving.versions import Versions
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from churnml.project import Project
     from churnml.serving.rows import Read
     from churnml.serving.scores import Scored
@@ -83,6 +87,7 @@ class Service:
         self.versions = Versions(self.project, self.bundles.now.bundle.manifest.name)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="scores")
         self._last = dt.datetime(1970, 1, 1)
+        self._drift_due = 0.0
 
     async def aside(self, work: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
         """Do what takes long in a thread, so that others are answered meanwhile."""
@@ -92,7 +97,7 @@ class Service:
     def answers(self, read: Read, loaded: Loaded) -> list[dict[str, Any]]:
         """Score rows of features, and tell the scores."""
         found = score_matrix(loaded.bundle, read.of, read.matrix, read.values, loaded.telling)
-        self.metrics.scored(item.tier for item in found)
+        self.observe(found, read.matrix, loaded)
         return [
             answer(item, loaded, unseen=loaded.unseen(row))
             for item, row in zip(found, read.values, strict=True)
@@ -101,10 +106,33 @@ class Service:
     def answer(self, read: Read, loaded: Loaded) -> bytes:
         """Score one row of features, and write its score; as `answers`, in less time."""
         (item,), shares = score_bare(loaded.bundle, read.of, read.matrix)
-        self.metrics.scored((item.tier,))
+        self.observe((item,), read.matrix, loaded)
         row = read.values[0]
         told = answer(item, loaded, unseen=loaded.unseen(row))
         return loaded.writer.written(told, shares[0], row)
+
+    def observe(
+        self,
+        found: Sequence[Scored],
+        matrix: npt.NDArray[np.float64],
+        loaded: Loaded,
+        *,
+        today: bool = True,
+    ) -> None:
+        """Count scores, and remember their rows for the drift if they stand so today."""
+        self.metrics.scored(item.tier for item in found)
+        if today and loaded.drift is not None:
+            self.metrics.binned(loaded.drift.add(matrix, [item.probability for item in found]))
+
+    def look_for_drift(self) -> None:
+        """Tell how far lies from training what was scored lately, if it is time to."""
+        drift = self.bundles.now.drift
+        if drift is None or time.monotonic() < self._drift_due:
+            return
+        self._drift_due = time.monotonic() + self.settings.drift_seconds
+        found = drift.measure()
+        if found is not None:
+            self.metrics.drifted(found)
 
     def moment(self) -> dt.datetime:
         """Tell the time, UTC and naive: each time a later one, so that answers have an order."""

@@ -28,6 +28,8 @@ class Settings(FrozenModel):
         How long a key is taken as good before the store is asked again: so soon a revoked one ends.
     watch_seconds : float
         How often bundles and history are looked after.
+    drift_seconds : float
+        How often what was scored lately is held against training.
     grace : int
         Seconds that are given at the end to what was begun.
     """
@@ -41,4 +43,5 @@ class Settings(FrozenModel):
     rate: float = 5000.0
     key_seconds: float = 1.0
     watch_seconds: float = 1.0
+    drift_seconds: float = 60.0
     grace: int = 20

@@ -59,6 +59,7 @@ def start(
 
     def swapped(loaded: Loaded) -> None:
         metrics.model(recipe, loaded.bundle.id, loaded.role)
+        metrics.expected(loaded.drift.expected if loaded.drift is not None else ())
         log.info("model", recipe=recipe, bundle=loaded.bundle.id, role=loaded.role)
 
     def opened(history: History) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def watch(service: Service) -> None:
-    """Look for new bundles and new history until cancelled.
+    """Look for new bundles, new history and drift until cancelled.
 
     SIGHUP has the bundle read again at once, also where nothing seems to have changed.
     """
@@ -39,3 +39,4 @@ def _look(service: Service, again: bool) -> None:
     service.bundles.look(again=again)
     if service.histories is not None:
         service.histories.look()
+    service.look_for_drift()

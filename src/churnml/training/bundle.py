@@ -7,6 +7,7 @@
                     and the SHA-256 of every other file
     hazard.txt      the trees of later periods, likewise; where there was enough to learn them
     golden.json     rows with the answers they must get; loading replays them
+    reference.json  how scores and features were distributed in training; not in older bundles
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from churnml.training.estimator import FittedModel, Model, Scores
 from churnml.training.golden import Golden, make, replay
 from churnml.training.hazard import FittedHazard, Hazard
 from churnml.training.manifest import FORMAT, BetaRecord, CalibratorRecord, Manifest, describe
+from churnml.training.reference import Reference, refer
 from churnml.training.trees import check
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 
 MANIFEST, MODEL, GOLDEN = "manifest.json", "model.txt", "golden.json"
 HAZARD = "hazard.txt"
+REFERENCE = "reference.json"
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +75,8 @@ class Bundle:
         What tells of the periods after the label's own; none where nothing does.
     catalogue : Catalogue or None
         The features as they were declared in training; none for a flat table.
+    reference : Reference or None
+        How scores and features were distributed in training; none in older bundles.
     """
 
     folder: Path
@@ -80,6 +85,7 @@ class Bundle:
     model: Model
     hazard: Hazard | None
     catalogue: Catalogue | None
+    reference: Reference | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -204,7 +210,11 @@ def write(
     folder.parent.mkdir(parents=True, exist_ok=True)
     later = hazard.hazard if hazard is not None else None
     golden = make(fitted.model, table.frame, later)
-    contents = {MODEL: fitted.model.text.encode(), GOLDEN: _json(golden)}
+    contents = {
+        MODEL: fitted.model.text.encode(),
+        GOLDEN: _json(golden),
+        REFERENCE: _json(refer(fitted, table.frame)),
+    }
     if later is not None:
         contents[HAZARD] = later.text.encode()
     manifest = describe(fitted, table, recipe, tiers, catalogue, known, metrics, contents, hazard)
@@ -257,7 +267,28 @@ def load(folder: Path) -> Bundle:
         replay(model, parse(Golden, json.loads(contents[GOLDEN]), path), hazard)
     except (ValueError, ConfigError, BundleError) as error:
         raise BundleError(f"{path}: {error}") from error
-    return Bundle(folder, hashlib.sha256(raw).hexdigest(), manifest, model, hazard, catalogue)
+    reference = _reference(folder / REFERENCE, contents, encoding)
+    return Bundle(
+        folder, hashlib.sha256(raw).hexdigest(), manifest, model, hazard, catalogue, reference
+    )
+
+
+def _reference(path: Path, contents: Mapping[str, bytes], encoding: Encoding) -> Reference | None:
+    if REFERENCE not in contents:
+        return None
+    try:
+        found = parse(Reference, json.loads(contents[REFERENCE]), path)
+    except (ValueError, ConfigError) as error:
+        raise BundleError(f"{path}: {error}") from error
+    sizes = {name: len(codes) for name, codes in encoding.codes.items()}
+    if tuple(found.features) != encoding.features or sizes != {
+        name: len(ranks) for name, ranks in found.ranks.items()
+    }:
+        raise BundleError(
+            f"{path}: of other features or categories than the model's. Take the bundle from where "
+            "it was made again."
+        )
+    return found
 
 
 def _hazard(
@@ -378,13 +409,14 @@ def _catalogue(path: Path, manifest: Manifest) -> Catalogue | None:
 
 def _verified(folder: Path, manifest: Manifest) -> dict[str, bytes]:
     expected = {MODEL, GOLDEN} | ({HAZARD} if manifest.survival is not None else set())
+    expected |= {REFERENCE} & set(manifest.files)
     found = {item.name for item in folder.iterdir()} - {MANIFEST}
     if set(manifest.files) != expected or found != expected:
         odd = sorted(found ^ expected | set(manifest.files) ^ expected)
         raise BundleError(
             f"{folder}: files missing or unknown: {', '.join(odd)}. A bundle holds {MANIFEST}, "
-            f"{MODEL} and {GOLDEN}, {HAZARD} where its manifest tells of survival, and nothing "
-            "else."
+            f"{MODEL} and {GOLDEN}, {HAZARD} where its manifest tells of survival, "
+            f"{REFERENCE} where it names that, and nothing else."
         )
     contents = {}
     for name, wanted in manifest.files.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
@@ -35,6 +37,7 @@ async def post(request: Request) -> Response:
             "no-history",
             "the model was trained on a flat table; there is no history to add to.",
         )
+    begun = time.perf_counter()
     told = await service.aside(
         service.inbox.take,
         await request.body(),
@@ -44,4 +47,5 @@ async def post(request: Request) -> Response:
         request_id=request_id(request),
         most=service.settings.events,
     )
+    service.metrics.event_lag(time.perf_counter() - begun)
     return answered(told)

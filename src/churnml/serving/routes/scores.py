@@ -232,7 +232,8 @@ def _score_accounts(
         last = earlier.get(document["account_id"])
         document["changed"] = since(None if last is None else last.document, document)
     service.keep([item.scored for item in found.scores], told, at)
-    service.metrics.scored(item.scored.tier for item in found.scores)
+    scored = [item.scored for item in found.scores]
+    service.observe(scored, found.matrix, loaded, today=as_of is None)
     absent = [{"account_id": name, "why": why} for name, why in found.not_scored.items()]
     return {"scores": told, "not_scored": absent}
 
