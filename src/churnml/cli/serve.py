@@ -48,9 +48,10 @@ def serve(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with ExitStack() as ending:
         with begun(project, recipe) as run:
-            from churnml.serving.lean import be_lean
+            if workers == 1:
+                from churnml.serving.lean import be_lean
 
-            be_lean(run.project, run.recipe)
+                be_lean(run.project, run.recipe)
             from churnml.serving.logs import log_to
             from churnml.serving.sockets import bound, url_of
             from churnml.serving.trial import trial_key
