@@ -17,12 +17,12 @@ from churnml.serving.access import needs
 from churnml.serving.account_documents import AccountDocument, AccountsPage, MessagesPage
 from churnml.serving.answers import utc
 from churnml.serving.cursors import MOST, no_cursor, read_cursor, write_cursor
+from churnml.serving.documents import ID_LENGTH
 from churnml.serving.keys import Scope
 from churnml.serving.messages import Earlier, messages
 from churnml.serving.problems import Problem
 from churnml.serving.routes.queries import closed
 from churnml.serving.routes.responses import answered, note, problems, service_of
-from churnml.serving.rows import ID_LENGTH
 from churnml.serving.store.standings import After, SortBy, Sought, Standing
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"], dependencies=needs(Scope.SCORE))

@@ -13,11 +13,11 @@ from churnml.errors import ConfigError, DataError
 from churnml.history.tables import READINGS
 from churnml.serving.access import needs
 from churnml.serving.answers import utc
+from churnml.serving.documents import ID_LENGTH
 from churnml.serving.edge import KEY_ID
 from churnml.serving.keys import Scope
 from churnml.serving.problems import Names, Problem, unfit
 from churnml.serving.routes.responses import answered, body, note, problems, service_of
-from churnml.serving.rows import ID_LENGTH
 from churnml.serving.service import Service
 from churnml.serving.text_documents import Corrected, TextCorrection, TextReadings, TextsToRead
 from churnml.text.correcting import keep, require_own, speaker
