@@ -99,13 +99,13 @@ def correct(
     pairs = [part.partition("=") for part in parts]
     if broken := [name for name, sign, _ in pairs if not sign]:
         raise ConfigError(f"{broken[0]!r} has no value; expected PART=VALUE.")
-    require_own(there)
+    require_own(there.sources)
     now = dt.datetime.now(dt.UTC).replace(tzinfo=None)
     made = [Correction(text_id, name, value, by, now) for name, _, value in pairs]
     with console.progress() as bar:
         bar.start("reading history")
         speaker(_history(there, bar), text_id)
-    keep(there, made)
+    keep(there.data, there.var, made)
     for item in made:
         typer.echo(f"{text_id}: {item.part} is {item.value or 'none'}, says {by}")
 

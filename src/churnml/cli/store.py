@@ -168,7 +168,10 @@ def audit(
         ),
     ] = None,
     account: Annotated[
-        str | None, typer.Option(metavar="ACCOUNT", help="About this account and its texts alone.")
+        str | None,
+        typer.Option(
+            "--account", metavar="ACCOUNT", help="About this account and its texts alone."
+        ),
     ] = None,
     project: ProjectFolder = Path(),
     url: StoreUrl = None,

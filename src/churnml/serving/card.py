@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import TYPE_CHECKING, Any
 
+from churnml.history.asof import instant_of
 from churnml.labels import ColumnLabel
 from churnml.serving.answers import utc
 from churnml.training.bundle import MANIFEST
@@ -19,7 +19,7 @@ def card(loaded: Loaded) -> dict[str, Any]:
     """Tell of a bundle, in values that JSON knows."""
     manifest = loaded.bundle.manifest
     label = manifest.label
-    written = (loaded.bundle.folder / MANIFEST).stat().st_mtime
+    written = (loaded.bundle.folder / MANIFEST).stat().st_mtime_ns
     until = manifest.learned_until
     training = manifest.training
     return {
@@ -32,7 +32,7 @@ def card(loaded: Loaded) -> dict[str, Any]:
         "features": [_feature(loaded, record) for record in manifest.features],
         "metrics": {name: metric.model_dump() for name, metric in manifest.metrics.items()},
         "trained": {
-            "at": utc(dt.datetime.fromtimestamp(written, dt.UTC).replace(tzinfo=None)),
+            "at": utc(instant_of(written // 1000)),
             "learned_until": None if until is None else utc(until),
             "rows": training.rows,
             "accounts": training.accounts,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from churnml.errors import BundleError
+from churnml.history.asof import instant_of
 from churnml.serving.answers import utc
 from churnml.serving.bundles import stamp
 from churnml.training.bundle import MANIFEST, read_manifest
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from churnml.training.manifest import Manifest
 
 Stamp = tuple[int, int, int] | None
-_EPOCH = dt.datetime(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class _Kept:
     @property
     def written(self) -> dt.datetime:
         """When, UTC and naive."""
-        return _EPOCH + dt.timedelta(microseconds=(self.stamp[1] if self.stamp else 0) // 1000)
+        return instant_of((self.stamp[1] if self.stamp else 0) // 1000)
 
 
 class Versions:

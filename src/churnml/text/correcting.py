@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from churnml.errors import ConfigError, DataError, nearest
@@ -12,10 +13,10 @@ from churnml.text.corrections import FILE, Correction, add_corrections
 
 if TYPE_CHECKING:
     from churnml.history.asof import History
-    from churnml.project import Project
+    from churnml.history.sources import Sources
 
 
-def require_own(project: Project) -> None:
+def require_own(sources: Sources) -> None:
     """Refuse to correct readings that a source gives.
 
     Raises
@@ -23,7 +24,7 @@ def require_own(project: Project) -> None:
     ConfigError
         If one does.
     """
-    if READINGS.name in project.sources.tables:
+    if READINGS.name in sources.tables:
         raise ConfigError("a source gives readings: correct them there, by a further row.")
 
 
@@ -61,13 +62,20 @@ def speaker(history: History, text_id: str) -> str:
     return str(found[text_id])
 
 
-def keep(project: Project, corrections: Sequence[Correction]) -> None:
-    """Write corrections into the project's file, on disk before this returns; one writer at a time.
+def keep(data: Path, var: Path, corrections: Sequence[Correction]) -> None:
+    """Write corrections into a project's file, on disk before this returns; one writer at a time.
+
+    Parameters
+    ----------
+    data, var : Path
+        The project's folders: of what people edit, and of everything generated.
+    corrections : sequence of Correction
+        What to add.
 
     Raises
     ------
     ConfigError
         If it cannot be written.
     """
-    with locked(project.var / ".corrections.lock"):
-        add_corrections(project.data / FILE, corrections)
+    with locked(var / ".corrections.lock"):
+        add_corrections(data / FILE, corrections)

@@ -69,7 +69,7 @@ async def correct(request: Request, origin: Part, key: Part) -> Response:
         for part, value in said.items()
     ]
     await note(request, "texts.correct", f"{account} {text_id}")
-    await service.aside(keep, service.project, made)
+    await service.aside(keep, service.project.data, service.project.var, made)
     return answered(
         {
             "text_id": text_id,
@@ -92,7 +92,7 @@ def _valid(model: type[BaseModel], content: bytes) -> Any:
 def _speaker(service: Service, text_id: str) -> str:
     """Tell whose text it is that may be corrected."""
     try:
-        require_own(service.project)
+        require_own(service.project.sources)
     except ConfigError:
         raise Problem(
             409, "given", "a source gives these readings: correct them there, by a further row."
