@@ -20,6 +20,7 @@ from churnml.client import (
     Client,
     ClientError,
     Conflict,
+    Event,
     Forbidden,
     NotFound,
     Refused,
@@ -274,6 +275,59 @@ def test_history_goes_from_page_to_page() -> None:
         b"/v1/scores/a%2Fb%20c/history?limit=2",
         b"/v1/scores/a%2Fb%20c/history?limit=2&cursor=c+1",
     ]
+
+
+def test_events_are_posted_a_thousand_at_a_time(slept: list[float]) -> None:
+    answer, seen = one_after_another(
+        httpx.Response(200, json={"accepted": 999, "repeated": 1}),
+        httpx.ReadTimeout("slow"),
+        httpx.Response(200, json={"accepted": 0, "repeated": 200}),
+    )
+    at = dt.datetime(2025, 3, 1, 12)
+    events = (
+        Event(str(n), "usage", {"occurred_at": at, "quantity": np.int64(n)}) for n in range(1200)
+    )
+
+    kept = asking(answer).post_events("app", events)
+
+    assert (kept.accepted, kept.repeated) == (999, 201)
+    sent = [json.loads(request.content) for request in seen]
+    assert [len(body["events"]) for body in sent] == [1000, 200, 200]
+    assert sent[1] == sent[2]
+    assert sent[1]["source"] == "app"
+    assert sent[1]["events"][0] == {
+        "id": "1000",
+        "table": "usage",
+        "row": {"occurred_at": "2025-03-01T12:00:00", "quantity": 1000},
+    }
+
+
+def test_history_and_changes_are_sent_as_the_service_reads_them() -> None:
+    found = {"scores": [SCORE], "not_scored": []}
+    difference = {"points": 1.0, "log_odds": 0.5, "base": 0.0, "families": []}
+    what = {"before": SCORE, "after": SCORE, "difference": difference, "moved": [], "warnings": []}
+    answer, seen = one_after_another(
+        httpx.Response(200, json=found),
+        httpx.Response(200, json=what),
+        httpx.Response(200, json=SCORE),
+    )
+    client = asking(answer)
+    at = dt.datetime(2025, 3, 1)
+
+    client.score_history("a", {"usage": [{"occurred_at": at, "quantity": math.nan}]}, as_of=at)
+    assert client.what_if({"tone": np.float64(1)}, account_id="a").difference.points == 1
+    client.latest("a", as_of=dt.datetime(2025, 3, 1, tzinfo=dt.timezone(dt.timedelta(hours=2))))
+
+    assert json.loads(seen[0].content) == {
+        "account_id": "a",
+        "as_of": "2025-03-01T00:00:00",
+        "tables": {"usage": [{"occurred_at": "2025-03-01T00:00:00", "quantity": None}]},
+    }
+    assert json.loads(seen[1].content) == {
+        "account_id": "a", "features": None, "as_of": None, "arr": None, "changes": {"tone": 1.0},
+    }  # fmt: skip
+    assert seen[2].url.params["as_of"] == "2025-03-01T00:00:00+02:00"
+    assert b"%2B02" in seen[2].url.raw_path
 
 
 def test_a_service_that_is_not_ready_is_told_and_not_raised() -> None:

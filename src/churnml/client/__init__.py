@@ -4,7 +4,7 @@
 ...     found = client.score(["A000608"])
 """
 
-from churnml.client.client import Client, Row
+from churnml.client.client import Client, Event, Row
 from churnml.client.errors import (
     ClientError,
     Conflict,
@@ -21,6 +21,7 @@ __all__ = [
     "Client",
     "ClientError",
     "Conflict",
+    "Event",
     "Forbidden",
     "NotFound",
     "Refused",

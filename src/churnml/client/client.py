@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -17,18 +18,21 @@ from churnml.client.errors import KINDS, Refused
 from churnml.errors import ConfigError
 from churnml.serving.documents import (
     AccountScoresDocument,
+    EventsKept,
     ModelCard,
     ProblemDocument,
     Readiness,
     ScoreDocument,
     ScoreDocuments,
     ScoreHistory,
+    WhatIfDocument,
 )
 
 _SCORES = "/v1/scores"
 _JSON, _LINES = {"Content-Type": "application/json"}, {"Content-Type": "application/x-ndjson"}
 _PROBLEM = f'{{"type":"{KINDS}'.encode()
 _CONNECT = 5.0  # seconds
+_EVENTS = 1000  # that the service takes at once
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,25 @@ class Row:
     account_id: str | None = None
     as_of: dt.datetime | None = None
     arr: float | None = None
+
+
+@dataclass(frozen=True)
+class Event:
+    """A row of history, to be kept once.
+
+    Parameters
+    ----------
+    id : str
+        Names it, among those of its source, for ever.
+    table : str
+        Of which table it is a row.
+    row : mapping of str to value
+        The columns of the table's contract.
+    """
+
+    id: str
+    table: str
+    row: Mapping[str, Any]
 
 
 class Client:
@@ -151,6 +174,86 @@ class Client:
         )
         return parsed(AccountScoresDocument, answer.content)
 
+    def score_history(
+        self,
+        account_id: str,
+        tables: Mapping[str, Iterable[Mapping[str, Any]]],
+        *,
+        as_of: dt.datetime | None = None,
+    ) -> AccountScoresDocument:
+        """Score an account by its history, sent along; nothing is kept.
+
+        Parameters
+        ----------
+        account_id : str
+            Whose; rows need not repeat it.
+        tables : mapping of str to rows
+            All that is known of it, by table.
+        as_of : datetime, optional
+            With what was known strictly before; all that is sent if omitted.
+        """
+        rows = {name: [_plain(row) for row in content] for name, content in tables.items()}
+        body = to_json({"account_id": account_id, "as_of": _time(as_of), "tables": rows})
+        return parsed(AccountScoresDocument, self._read("POST", f"{_SCORES}/history", body))
+
+    def what_if(
+        self,
+        changes: Mapping[str, Any],
+        *,
+        account_id: str | None = None,
+        features: Mapping[str, Any] | None = None,
+        as_of: dt.datetime | None = None,
+        arr: float | None = None,
+    ) -> WhatIfDocument:
+        """Score an account as it is, and with other values of what can be acted on.
+
+        Parameters
+        ----------
+        changes : mapping of str to value
+            The other values, by feature.
+        account_id, features : str or mapping of str to value
+            One of both: an account of history, or all its features.
+        as_of : datetime, optional
+            As for `score`, or as for `Row`.
+        arr : float, optional
+            Beside features.
+        """
+        given = {
+            "account_id": account_id,
+            "features": None if features is None else _plain(features),
+            "as_of": _time(as_of),
+            "arr": _value(arr),
+        }
+        body = to_json({**given, "changes": _plain(changes)})
+        return parsed(WhatIfDocument, self._read("POST", f"{_SCORES}/what-if", body))
+
+    def post_events(self, source: str, events: Iterable[Event]) -> EventsKept:
+        """Have the service keep rows of history, any number, a thousand at a time.
+
+        They are on its disk when this returns, and each is kept once, however often it is posted.
+        If it raises, those before may have been kept: post all of them again.
+
+        Parameters
+        ----------
+        source : str
+            What posts them.
+        events : iterable of Event
+            In the order in which they happened.
+
+        Returns
+        -------
+        EventsKept
+            How many are new, and how many had been kept before.
+        """
+        accepted = repeated = 0
+        rest = iter(events)
+        while some := list(islice(rest, _EVENTS)):
+            rows = [{"id": e.id, "table": e.table, "row": _plain(e.row)} for e in some]
+            body = to_json({"source": source, "events": rows})
+            kept = parsed(EventsKept, self._read("POST", "/v1/events", body))
+            accepted, repeated = accepted + kept.accepted, repeated + kept.repeated
+        return EventsKept(accepted=accepted, repeated=repeated)
+
     def score_features(
         self,
         features: Mapping[str, Any],
@@ -197,9 +300,19 @@ class Client:
             for line in _lines(answer.iter_bytes()):
                 yield _told(line)
 
-    def latest(self, account_id: str) -> ScoreDocument:
-        """Give the last answer that `score` gave about an account, exactly."""
-        return parsed(ScoreDocument, self._read("GET", f"{_SCORES}/{_part(account_id)}"))
+    def latest(self, account_id: str, *, as_of: dt.datetime | None = None) -> ScoreDocument:
+        """Give the last answer that `score` gave about an account, exactly.
+
+        Parameters
+        ----------
+        account_id : str
+            Whose.
+        as_of : datetime, optional
+            The last that was given strictly before, UTC where it has no zone.
+        """
+        asked = None if as_of is None else {"as_of": _time(as_of)}
+        found = self._read("GET", f"{_SCORES}/{_part(account_id)}", params=asked)
+        return parsed(ScoreDocument, found)
 
     def history(self, account_id: str, *, page: int = 100) -> Iterator[ScoreDocument]:
         """Give all answers that `score` gave about an account, the last first.
@@ -260,8 +373,7 @@ def _time(when: dt.datetime | None) -> str | None:
 
 
 def _line(row: Row) -> bytes:
-    features = {name: _value(value) for name, value in row.features.items()}
-    found: dict[str, Any] = {"features": features}
+    found: dict[str, Any] = {"features": _plain(row.features)}
     if row.account_id is not None:
         found["account_id"] = row.account_id
     if row.as_of is not None:
@@ -269,6 +381,10 @@ def _line(row: Row) -> bytes:
     if row.arr is not None:
         found["arr"] = _value(row.arr)
     return to_json(found)
+
+
+def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _value(value) for name, value in row.items()}
 
 
 def _value(value: Any) -> Any:
