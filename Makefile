@@ -76,6 +76,7 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
 lock:
 	$(COMPILE) pyproject.toml --group dev --output-file requirements-dev.txt
 	$(COMPILE) pyproject.toml --constraint requirements-dev.txt --output-file requirements.txt
+	$(COMPILE) --group image --constraint requirements-dev.txt --output-file requirements-image.txt
 
 clean:
 	rm -rf $(VENV) var dist data/sample

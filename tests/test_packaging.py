@@ -79,7 +79,10 @@ def test_the_wheel_carries_the_package_and_nothing_beside_it(
     assert any(name.endswith("licenses/LICENSE") for name in carried)
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-image.txt"]
+
+
+@pytest.mark.parametrize("name", LOCKS)
 def test_every_locked_package_has_hashes_and_no_index_is_named(root: Path, name: str) -> None:
     text = (root / name).read_text(encoding="utf-8")
 
@@ -89,8 +92,9 @@ def test_every_locked_package_has_hashes_and_no_index_is_named(root: Path, name:
     assert {option.partition("=")[0] for option in options} == {"--hash"}
 
 
-def test_both_locks_hold_the_same_versions(root: Path) -> None:
-    assert set(pins(root / "requirements.txt")) <= set(pins(root / "requirements-dev.txt"))
+def test_all_locks_hold_the_same_versions(root: Path) -> None:
+    for name in LOCKS:
+        assert set(pins(root / name)) <= set(pins(root / "requirements-dev.txt")), name
 
 
 def test_every_dependency_is_locked_and_has_its_reason(
@@ -103,7 +107,11 @@ def test_every_dependency_is_locked_and_has_its_reason(
     locked = {pin.split("==")[0] for pin in pins(root / "requirements.txt")}
     locked_for_development = {pin.split("==")[0] for pin in pins(root / "requirements-dev.txt")}
 
+    for_image = names(pyproject["dependency-groups"]["image"])
+    in_image = {pin.split("==")[0] for pin in pins(root / "requirements-image.txt")}
+
     assert needed <= locked
+    assert for_image <= in_image
     assert for_development <= locked_for_development
     assert {name for name in needed if f"| {name} |" not in contributing} == set()
     assert {name for name in for_development if name not in contributing} == set()

@@ -88,12 +88,14 @@ def _telling(
     project: Project, recipe: str, log: Log, url: str, key: str | None
 ) -> Callable[[], None]:
     """Tell that the service listens, and where it is on trial how it is asked."""
+    from churnml.serving.notify import notify
     from churnml.serving.trial import question
 
     line = None if key is None else question(project, recipe, url, key)
 
     def tell() -> None:
         log.info("listening", url=url)
+        notify("READY=1")
         if line is not None:
             typer.echo(f"\n{url} answers until Ctrl-C. Ask, in another terminal:\n\n    {line}\n")
 
