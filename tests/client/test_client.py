@@ -330,6 +330,44 @@ def test_history_and_changes_are_sent_as_the_service_reads_them() -> None:
     assert b"%2B02" in seen[2].url.raw_path
 
 
+def test_accounts_are_asked_for_by_what_is_given_alone() -> None:
+    standing = {
+        **{name: SCORE[name] for name in ("account_id", "as_of", "probability", "risk_tier")},
+        "account_tier": None,
+        "arr": None,
+        "arr_at_risk": None,
+        "name": "Acme",
+        "scored_at": "2025-03-01T00:00:00Z",
+        "bundle": "b",
+        "interval": {"low": 0, "high": 1},
+    }
+    answer, seen = one_after_another(
+        httpx.Response(200, json={"accounts": [standing], "next": "c1"}),
+        httpx.Response(200, json={"accounts": [standing], "next": None}),
+    )
+
+    found = list(asking(answer).accounts(risk_tiers=["high", "critical"], min_probability=0.0))
+
+    assert [item.name for item in found] == ["Acme", "Acme"]
+    assert seen[0].url.params.multi_items() == [
+        ("risk_tier", "high"),
+        ("risk_tier", "critical"),
+        ("min_probability", "0.0"),
+        ("sort", "arr_at_risk"),
+        ("limit", "200"),
+    ]
+    assert seen[1].url.params["cursor"] == "c1"
+
+
+def test_a_correction_names_its_text_and_is_not_sent_twice(slept: list[float]) -> None:
+    answer, seen = one_after_another(httpx.ReadTimeout("slow"))
+    with pytest.raises(Unreachable):
+        asking(answer).correct("messages/m/7 a", {"sentiment": "negative", "competitor": None})
+    assert seen[0].url.raw_path == b"/v1/texts/messages/m%2F7%20a/corrections"
+    assert json.loads(seen[0].content) == {"sentiment": "negative", "competitor": None}
+    assert slept == []
+
+
 def test_a_service_that_is_not_ready_is_told_and_not_raised() -> None:
     document = {"status": "not ready", "checks": {"store": {"ok": False, "says": {}}}}
     ready = asking(lambda _: httpx.Response(503, json=document)).ready()

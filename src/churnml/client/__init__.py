@@ -4,7 +4,7 @@
 ...     found = client.score(["A000608"])
 """
 
-from churnml.client.client import Client, Event, Row
+from churnml.client.client import Client
 from churnml.client.errors import (
     ClientError,
     Conflict,
@@ -16,6 +16,7 @@ from churnml.client.errors import (
     Unfit,
     Unreachable,
 )
+from churnml.client.rows import Event, Row
 
 __all__ = [
     "Client",
