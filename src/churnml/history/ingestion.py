@@ -23,6 +23,7 @@ from churnml.history.faults import MEANINGS, Fault, Severity
 from churnml.history.findings import Counts, count, overlap, quarantine
 from churnml.history.manifest import MANIFEST, NOTHING_POSTED
 from churnml.history.mappings import MappedTable, map_table, missing_columns
+from churnml.history.memory import empty
 from churnml.history.posted import Posted, laid_over
 from churnml.history.report import Finding, Report, TableReport
 from churnml.history.source_state import SourceState
@@ -228,12 +229,15 @@ class _Reading:
         for place, (name, item) in enumerate(mapped.items()):
             self.progress(f"checking {name}", 0.5 + 0.5 * place / len(mapped))
             reports[name] = self._table(item, end, known=accounts is not None)
-        reports |= self._posted_alone(reports, end)
+        alone = self._posted_alone(end)
+        reports |= alone
         notes = []
         if "accounts" not in self.sources.tables:
             notes.append("No accounts table: unknown and later accounts were not looked for.")
         elif self.sources.tables["accounts"].derive:
-            reports["accounts"] = self._derive([item.table for item in mapped.values()], end)
+            read = {*mapped, *alone}
+            others = [table for name, table in self.contracts.items() if name in read]
+            reports["accounts"] = self._derive(others, end)
         ordered = tuple(reports[name] for name in self.contracts if name in reports)
         refused = any(item.refused is not None for item in ordered)
         if found is None and not refused:
@@ -350,16 +354,15 @@ class _Reading:
         newest = None if self.posted is None else self.posted.newest
         return end if newest is None else max(end, newest + dt.timedelta(microseconds=1))
 
-    def _posted_alone(
-        self, reports: Mapping[str, TableReport], end: dt.datetime
-    ) -> dict[str, TableReport]:
+    def _posted_alone(self, end: dt.datetime) -> dict[str, TableReport]:
         """Write the tables that were posted and that no source gives."""
         found = {}
         for name in self._sent:
-            if name in reports or name in self.sources.tables:
+            if name in self.sources.tables:
                 continue
             table = self.contracts[name]
-            clean, present, posted, contradicted = self._lay(table, None)
+            pq.write_table(empty(table), self._written(table))
+            clean, present, posted, contradicted = self._lay(table, table.names)
             found[name] = TableReport(
                 name=name,
                 origin="posted to the service",
@@ -375,23 +378,26 @@ class _Reading:
         return found
 
     def _lay(
-        self, table: Table, there: tuple[str, ...] | None
+        self, table: Table, there: tuple[str, ...]
     ) -> tuple[int, tuple[str, ...], int, list[Finding]]:
         """Lay what was posted over the clean rows of a table; tell what came of it."""
         assert self.posted is not None  # noqa: S101 - it names the table
-        written = self.work / "clean" / f"{table.name}.parquet"
-        base = None if there is None else f"(FROM read_parquet({literal(written)}))"
+        written = self._written(table)
+        base = f"(FROM read_parquet({literal(written)}))"
         sent = [
             name
             for name in pq.read_schema(self.posted.file(table.name)).names
             if name in table.names
         ]
-        laid = laid_over(table, base, there or (), self.posted.relation(table.name), sent)
+        laid = laid_over(table, base, there, self.posted.relation(table.name), sent)
         clean = write_rows(self.connection, table, laid.present, laid.query, self.work / "laid")
         rows = self._count(table, f"SELECT count(*) FROM {self.posted.relation(table.name)}")
         otherwise = self._count(table, laid.contradicting)
         (self.work / "laid" / written.name).replace(written)
         return clean, laid.present, rows, _contradicted(otherwise)
+
+    def _written(self, table: Table) -> Path:
+        return self.work / "clean" / f"{table.name}.parquet"
 
     def _count(self, table: Table, sql: str) -> int:
         row = run(self.connection, table.name, sql).fetchone()

@@ -76,6 +76,11 @@ def only(table: Table, present: Iterable[str]) -> Table:
     )
 
 
+def empty(table: Table) -> pa.Table:
+    """Give a table without rows, with all columns of its contract."""
+    return pa.schema([(c.name, ARROW_TYPES[c.kind]) for c in table.columns]).empty_table()
+
+
 def typed(table: Table, rows: pa.Table) -> pa.Table:
     """Bring rows to the types of a contract, and check what computation cannot do without.
 

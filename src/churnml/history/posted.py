@@ -23,9 +23,9 @@ from churnml.errors import SourceError
 from churnml.history.asof import History, read_rows
 from churnml.history.dialect import identifier, literal, said
 from churnml.history.manifest import NOTHING_POSTED, Mark
-from churnml.history.memory import ARROW_TYPES, only, typed
-from churnml.history.store import order
-from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, Kind, Table
+from churnml.history.memory import ARROW_TYPES, empty, only, typed
+from churnml.history.store import derived_accounts, order
+from churnml.history.tables import ACCOUNT_ID, ACCOUNTS, RECORDED_AT, Kind, Table
 
 MANIFEST = "posted.json"
 NUMBER = "_number"
@@ -130,7 +130,7 @@ class Laid:
 
 
 def laid_over(
-    table: Table, base: str | None, there: Iterable[str], posted: str, sent: Iterable[str]
+    table: Table, base: str, there: Iterable[str], posted: str, sent: Iterable[str]
 ) -> Laid:
     """Write the query of a table with what was posted.
 
@@ -138,8 +138,9 @@ def laid_over(
     ----------
     table : Table
         The contract; all of it, also columns that are not there.
-    base : str or None
-        SQL of the rows that sources gave; None where they gave no such table.
+    base : str
+        SQL of the rows that sources gave. Where they gave no such table it has no rows, and all
+        columns, so that what there is does not depend on what happened to be posted.
     there : iterable of str
         The columns of these.
     posted : str
@@ -150,11 +151,8 @@ def laid_over(
     own, more = set(there), set(sent)
     present = tuple(name for name in table.names if name in own | more)
     added = f"SELECT {_named(n for n in present if n in more)}, {NUMBER} FROM {posted}"
-    if base is None:
-        rows = added
-    else:
-        first = f"SELECT {_named(n for n in present if n in own)}, 0 AS {NUMBER} FROM {base}"
-        rows = f"({first} UNION ALL BY NAME {added})"
+    first = f"SELECT {_named(n for n in present if n in own)}, 0 AS {NUMBER} FROM {base}"
+    rows = f"({first} UNION ALL BY NAME {added})"
     if not table.key:
         return Laid(f"SELECT {_named(present)} FROM ({rows})", present, "SELECT 0")
     # Rows of two accounts are never one, so that an account's history needs nobody else's.
@@ -167,8 +165,6 @@ def laid_over(
         f"SELECT count(*) FROM ({added}) AS a JOIN ({merged}) AS b ON {same} "
         f"WHERE {_contradiction([name for name in present if name in more and name not in key])}"
     )
-    if base is None:
-        return Laid(merged, present, contradicting)
     rest = f"SELECT a.* FROM {base} AS a ANTI JOIN ({added}) AS b ON {same}"
     return Laid(f"{merged} UNION ALL BY NAME ({rest})", present, contradicting)
 
@@ -199,6 +195,9 @@ def live(
     accounts: Iterable[str],
     posted: Mapping[str, pa.Table],
     observed_until: dt.datetime,
+    tables: Iterable[str] = (),
+    *,
+    derive: bool = False,
 ) -> History:
     """Give the history of some accounts with what was posted since, in memory.
 
@@ -214,6 +213,10 @@ def live(
         Their rows of after `history.posted`, in the contracts' types, with their numbers.
     observed_until : datetime
         The end of observation, UTC and naive.
+    tables : iterable of str
+        Further tables that anybody has posted rows of: they are there, whoever is asked for.
+    derive : bool
+        Whether accounts follow from the rows of the other tables.
 
     Raises
     ------
@@ -222,15 +225,17 @@ def live(
     """
     whose = sorted(accounts)
     data, present = {}, {}
-    for name in (*history.contracts, *(n for n in posted if n not in history.contracts)):
-        rows = _of_accounts(history, name, whose) if name in history.contracts else None
+    for name in dict.fromkeys((*history.contracts, *posted, *tables)):
+        if name in history.contracts:
+            data[name], present[name] = _of_accounts(history, name, whose), history.contracts[name]
+        else:
+            data[name], present[name] = empty(contracts[name]), contracts[name]
         if name in posted:
-            rows = _merged(contracts[name], rows, posted[name])
-        assert rows is not None  # noqa: S101 - one of both gave it
-        data[name] = rows
-        present[name] = (
-            only(contracts[name], rows.column_names) if name in posted else history.contracts[name]
-        )
+            data[name] = _merged(contracts[name], data[name], posted[name])
+            present[name] = only(contracts[name], data[name].column_names)
+    if derive and posted:
+        others = {k: v for k, v in present.items() if k not in {ACCOUNTS.name, *history.made_by}}
+        data[ACCOUNTS.name] = _derived(present[ACCOUNTS.name], data, others)
     return replace(
         history,
         contracts=MappingProxyType(present),
@@ -247,22 +252,31 @@ def _of_accounts(history: History, name: str, accounts: list[str]) -> pa.Table:
     return rows.filter(pc.is_in(rows[ACCOUNT_ID], pa.array(accounts, pa.string())))
 
 
-def _merged(table: Table, base: pa.Table | None, posted: pa.Table) -> pa.Table:
+def _merged(table: Table, base: pa.Table, posted: pa.Table) -> pa.Table:
     import duckdb
 
     sent = [name for name in posted.column_names if name != NUMBER]
-    there = [] if base is None else base.column_names
     with duckdb.connect(":memory:") as connection:
         connection.register("_posted", posted)
-        if base is not None:
-            connection.register("_base", base)
-        laid = laid_over(table, None if base is None else "_base", there, "_posted", sent)
+        connection.register("_base", base)
+        laid = laid_over(table, "_base", base.column_names, "_posted", sent)
         query = f"SELECT * FROM ({laid.query}) ORDER BY {order(table, laid.present)}"
         try:
             rows = connection.execute(query).to_arrow_table()
         except duckdb.Error as error:
             raise SourceError(f"table {table.name!r}: {said(error)}.") from error
     return typed(only(table, laid.present), rows)
+
+
+def _derived(
+    accounts: Table, data: Mapping[str, pa.Table], tables: Mapping[str, Table]
+) -> pa.Table:
+    with duckdb.connect(":memory:") as connection:
+        for name in tables:
+            connection.register(name, data[name])
+        query = derived_accounts(accounts, {identifier(k): v for k, v in tables.items()})
+        rows = connection.execute(f"{query} ORDER BY {ACCOUNT_ID}").to_arrow_table()
+    return typed(accounts, rows)
 
 
 def arranged(table: Table, rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> pa.Table:

@@ -14,9 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from churnml.history.asof import known_at
 from churnml.history.checks import Checked
 from churnml.history.dialect import identifier, instant, literal, run
 from churnml.history.manifest import MANIFEST, NOTHING_POSTED, Mark
+from churnml.history.memory import only
 from churnml.history.report import Span
 from churnml.history.tables import ACCOUNT_ID, RECORDED_AT, Table
 
@@ -214,31 +216,38 @@ def derive_accounts(
     int
         The number of accounts.
     """
+    there = {}
+    for name, table in tables.items():
+        rows = f"read_parquet({literal(folder / f'{name}.parquet')})"
+        columns = run(connection, name, f"DESCRIBE FROM {rows}").fetchall()
+        there[rows] = only(table, (column[0] for column in columns))
+    query = derived_accounts(accounts, there)
+    present = (ACCOUNT_ID, accounts.time, RECORDED_AT)
+    return write_rows(connection, accounts, present, query, folder)
+
+
+def derived_accounts(accounts: Table, tables: Mapping[str, Table]) -> str:
+    """Write the query of one row for each account of other tables, created when first known.
+
+    Parameters
+    ----------
+    accounts : Table
+        The contract of accounts.
+    tables : mapping of str to Table
+        By the SQL that gives their rows, the contracts with only the columns that are there.
+    """
     firsts = [
         f"SELECT {ACCOUNT_ID}, {identifier(table.time)} AS happened, "
-        f"{_known(connection, table, folder)} AS known "
-        f"FROM read_parquet({literal(folder / f'{name}.parquet')})"
-        for name, table in tables.items()
+        f"{known_at(table).sql(dialect='duckdb', identify=True)} AS known FROM {rows}"
+        for rows, table in tables.items()
         if not table.label_only
     ]
-    query = (
+    return (
         f"SELECT {ACCOUNT_ID}, least(min(happened), min(known)) AS {accounts.time}, "
         f"min(known) AS {RECORDED_AT} FROM ("
         f"SELECT *, min(known) OVER (PARTITION BY {ACCOUNT_ID}) AS first_known "
         f"FROM ({' UNION ALL '.join(firsts)})) WHERE known = first_known GROUP BY {ACCOUNT_ID}"
     )
-    present = (ACCOUNT_ID, accounts.time, RECORDED_AT)
-    return write_rows(connection, accounts, present, query, folder)
-
-
-def _known(connection: DuckDBPyConnection, table: Table, folder: Path) -> str:
-    path = literal(folder / f"{table.name}.parquet")
-    described = run(connection, table.name, f"DESCRIBE FROM read_parquet({path})").fetchall()
-    time_column = identifier(table.time)
-    if RECORDED_AT not in {row[0] for row in described}:
-        return time_column
-    recorded = f"coalesce({RECORDED_AT}, {time_column})"
-    return recorded if table.scheduled else f"greatest({recorded}, {time_column})"
 
 
 def write_manifest(

@@ -41,10 +41,15 @@ class Inbox:
     """
 
     def __init__(self, sources: Sources, events: Events) -> None:
-        self._declared = sources.tables_declared()
-        given = sources.tables.get(_ACCOUNTS)
+        derived = {name for name, source in sources.tables.items() if source.derive}
+        self._tables = {
+            name: table
+            for name, table in sources.tables_declared().items()
+            if name not in derived and table.replaced is None
+        }
+        self._given = frozenset(sources.tables)
         # Accounts that are derived from other tables come to exist with their first row.
-        self._named = given is not None and not given.derive
+        self._named = _ACCOUNTS in self._given - derived
         self._events = events
         self._readers: dict[tuple[str, tuple[str, ...]], ContractRows] = {}
 
@@ -144,11 +149,9 @@ class Inbox:
 
         A column that the sources do not give would change what the model's features mean.
         """
-        tables = {**self._declared, **history.contracts}
         return {
-            name: table
-            for name, table in tables.items()
-            if name not in history.made_by and table.replaced is None
+            name: history.contracts.get(name, table) if name in self._given else table
+            for name, table in self._tables.items()
         }
 
     def _contract(self, name: str, history: History) -> Table:

@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 
 from churnml.errors import DataError
 from churnml.history.posted import NUMBER, arranged, live
-from churnml.history.tables import ACCOUNT_ID, READINGS
-from churnml.text.spoken import ORIGINS
+from churnml.history.tables import ACCOUNT_ID, ACCOUNTS, READINGS
+from churnml.text.spoken import ORIGINS, spoken
 from churnml.training.tables import readings, stale_tables
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ class Live:
         self._project = project
         self._events = events
         self._contracts = project.sources.tables_declared()
+        source = project.sources.tables.get(ACCOUNTS.name)
+        self._derive = source is not None and source.derive
         self._reader = cache(readings(project).reader)
         self._quiet: Mapping[tuple[str, dt.datetime], tuple[str, ...]] = {}
         self._quiet_in: History | None = None
@@ -55,9 +57,7 @@ class Live:
         history : History
             Clean history.
         """
-        newest = self._events.newest(self._contracts).values()
-        after = (at + dt.timedelta(microseconds=1) for at in newest)
-        return max([history.observed_until, *after])
+        return _until(history, self._events.newest(self._contracts))
 
     def of(self, history: History, accounts: Sequence[str]) -> History:
         """Give the history of accounts, with every event that was acknowledged by now.
@@ -79,9 +79,10 @@ class Live:
             If something cannot be read.
         """
         self.require_same(history)
-        until = self.observed_until(history)
+        newest = self._events.newest(self._contracts)
         posted = self._posted(history, accounts)
-        found = live(history, self._contracts, accounts, posted, until)
+        until = _until(history, newest)
+        found = live(history, self._contracts, accounts, posted, until, newest, derive=self._derive)
         if READINGS.name in history.made_by or READINGS.name not in history.contracts:
             return _with_readings(found, posted, self.words())
         return found
@@ -142,20 +143,27 @@ class Live:
         return replace(readings(self._project), reader=self._reader)
 
 
+def _until(history: History, newest: Mapping[str, dt.datetime]) -> dt.datetime:
+    after = (at + dt.timedelta(microseconds=1) for at in newest.values())
+    return max([history.observed_until, *after])
+
+
 def _with_readings(history: History, posted: Mapping[str, pa.Table], reader: Readings) -> History:
     """Read the texts that were posted, beside those that were read before."""
+    # Where nobody's words were read before, those that were posted are all there are.
+    first = READINGS.name not in history.contracts
     new = {
         name: _touched(history.contracts[name].key, history.hindsight(name), posted[name])
         for name in ORIGINS
         if name in posted
     }
-    if not new:
+    if not (new or first) or spoken(history) is None:
         return history
     contracts = {name: history.contracts[name] for name in new}
     read = reader.read(
         replace(history, contracts=MappingProxyType(contracts), data=MappingProxyType(new))
     )
-    if READINGS.name in history.contracts:
+    if not first:
         before = history.hindsight(READINGS.name)
         others = pc.invert(pc.is_in(before[_TEXT_ID], read[_TEXT_ID].combine_chunks()))
         columns = list(history.contracts[READINGS.name].names)
