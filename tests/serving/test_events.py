@@ -136,7 +136,7 @@ def test_what_lies_ahead_is_refused(send: Sender, account: str) -> None:
     event = send.login("1", account)
     event["row"]["occurred_at"] = ahead
 
-    assert "lies ahead of the service's clock" in refused(send(event))["events.0.row"]
+    assert "lies ahead of the service's clock" in refused(send(event))["events.0.row.occurred_at"]
 
 
 def test_what_features_do_not_read_cannot_be_posted(send: Sender, account: str) -> None:

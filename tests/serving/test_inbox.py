@@ -153,3 +153,25 @@ def test_derived_accounts_cannot_be_posted(world: Callable[..., World]) -> None:
     refused = here.post(("accounts", {"account_id": "N", "created_at": "2024-04-01"}))
 
     assert refused["events.0.table"].startswith("no table 'accounts' can be posted to.")
+
+
+def test_what_is_only_planned_is_refused(world: Callable[..., World]) -> None:
+    """The first row that tells of it counts, so that what came in truth would not be taken."""
+    here = world(**GIVEN)
+    booked = {"subscription_id": "s9", "account_id": "A", "started_at": "2024-06-01", "mrr": 5}
+    term = {**booked, "recorded_at": "2024-04-02"}
+    why = "lies ahead of the service's clock. Post what became known then when it has come."
+
+    refused = here.post(
+        ticket("A", 1, resolved_at="2024-04-06"),
+        ticket("A", 2, resolved_at="2024-04-05T00:05:00Z"),
+        ("subscriptions", booked),
+        ("tickets", {"ticket_id": "x", "account_id": "A", "opened_at": "2024-04-05T00:05:01"}),
+    )
+
+    assert refused == {
+        "events.0.row.resolved_at": why,
+        "events.2.row.started_at": why,
+        "events.3.row.opened_at": why,
+    }
+    assert here.post(("subscriptions", term)) == {}

@@ -87,12 +87,11 @@ class Inbox:
         wanted = _read(content, most)
         rows = self._rows(wanted.events, history)
         self._require_known(wanted.events, rows, history)
-        records = []
+        contracts = self._contracts(history)
+        records, faults = [], list[Fault]()
         for place, (event, row) in enumerate(zip(wanted.events, rows, strict=True)):
-            known = _known_at(self._contract(event.table, history), row, at)
-            if known > at + _AHEAD:
-                why = f"known at {known.isoformat()}Z, which lies ahead of the service's clock."
-                raise misfit([Fault(f"events.{place}.row", why)], 1)
+            known = _known_at(contracts[event.table], row)
+            faults += _ahead(f"events.{place}.row", known, at + _AHEAD)
             records.append(
                 EventRecord(
                     wanted.source,
@@ -100,12 +99,14 @@ class Inbox:
                     event.table,
                     row[ACCOUNT_ID],
                     _plain(row),
-                    known,
+                    max(known.values()),
                     at,
                     key_id,
                     request_id,
                 )
             )
+        if faults:
+            raise misfit(faults[:TOLD], len(faults))
         try:
             added = self._events.add(records)
         except EventConflictError as error:
@@ -154,9 +155,6 @@ class Inbox:
             for name, table in self._tables.items()
         }
 
-    def _contract(self, name: str, history: History) -> Table:
-        return self._contracts(history)[name]
-
     def _require_known(
         self, events: Sequence[Event], rows: Sequence[Mapping[str, Any]], history: History
     ) -> None:
@@ -192,13 +190,22 @@ def _read(content: bytes, most: int) -> EventsToKeep:
     return found
 
 
-def _known_at(table: Table, row: Mapping[str, Any], at: dt.datetime) -> dt.datetime:
-    """Tell when the latest of a row that has come by now became known."""
+def _known_at(table: Table, row: Mapping[str, Any]) -> dict[str, dt.datetime]:
+    """Tell the times at which a row, and what of it is known at a time of its own, became known."""
     own = [column.name for column in table.columns if column.known == column.name]
-    first: list[dt.datetime | None] = [row.get(name) for name in row_known_columns(table)]
-    came: list[dt.datetime | None] = [row.get(name) for name in own]
-    known = [time for time in first if time is not None] or [row[table.time]]
-    return max([*known, *(time for time in came if time is not None and time <= at + _AHEAD)])
+    first = [name for name in row_known_columns(table) if row.get(name) is not None]
+    # What is booked ahead is known when it starts at the latest, where nobody says when it was.
+    times = dict.fromkeys((*(first or [table.time]), *own))
+    return {name: row[name] for name in times if row.get(name) is not None}
+
+
+def _ahead(where: str, known: Mapping[str, dt.datetime], last: dt.datetime) -> list[Fault]:
+    """Name the times that have not come: what is planned may come otherwise, and nobody knows it.
+
+    It would stand as what came, since the first row that tells of it counts.
+    """
+    why = "lies ahead of the service's clock. Post what became known then when it has come."
+    return [Fault(f"{where}.{name}", why) for name, time in known.items() if time > last]
 
 
 def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
