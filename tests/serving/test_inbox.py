@@ -15,12 +15,14 @@ from typing import Any
 
 import pytest
 
+from churnml.errors import SourceError
 from churnml.history.asof import History
 from churnml.project import Project
 from churnml.serving.inbox import Inbox
 from churnml.serving.live import Live
 from churnml.serving.posting import lay_out
 from churnml.serving.problems import Problem
+from churnml.serving.store.events import Events
 from churnml.serving.store.store import Store
 from churnml.training.tables import open_history
 
@@ -175,3 +177,35 @@ def test_what_is_only_planned_is_refused(world: Callable[..., World]) -> None:
         "events.3.row.opened_at": why,
     }
     assert here.post(("subscriptions", term)) == {}
+
+
+def test_rows_that_are_gone_or_damaged_are_laid_out_anew(world: Callable[..., World]) -> None:
+    here = world(**GIVEN)
+    here.post(ticket("A", 1))
+    here.check()
+    file = here.project.posted / "tickets.parquet"
+
+    file.write_bytes(b"PAR1")
+    with pytest.raises(SourceError, match=r"posted: what was posted .* `churnml check` writes it"):
+        open_history(here.project, quiet)
+    assert here.check().hindsight("tickets").num_rows == 2
+    file.unlink()
+    with pytest.raises(SourceError, match=r"posted: what was posted .* `churnml check` writes it"):
+        open_history(here.project, quiet)
+    assert here.check().hindsight("tickets").num_rows == 2
+
+
+def test_what_is_posted_while_rows_are_laid_out_waits_for_the_next_time(
+    world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = world(**GIVEN)
+    here.post(ticket("A", 1))
+    last = here.store.events.last()
+    here.post(ticket("A", 2))
+    here.post(("notes", {"note_id": "n", "account_id": "A", "noted_at": "2024-04-03"}))
+    monkeypatch.setattr(Events, "last", lambda _: last)
+
+    found = lay_out(here.store.events, here.project.sources.tables_declared(), here.project.posted)
+
+    assert (found.mark.number, found.tables) == (1, ("tickets",))
+    assert found.newest == dt.datetime(2024, 4, 1)

@@ -384,11 +384,7 @@ class _Reading:
         assert self.posted is not None  # noqa: S101 - it names the table
         written = self._written(table)
         base = f"(FROM read_parquet({literal(written)}))"
-        sent = [
-            name
-            for name in pq.read_schema(self.posted.file(table.name)).names
-            if name in table.names
-        ]
+        sent = [name for name in self.posted.columns(table.name).names if name in table.names]
         laid = laid_over(table, base, there, self.posted.relation(table.name), sent)
         clean = write_rows(self.connection, table, laid.present, laid.query, self.work / "laid")
         rows = self._count(table, f"SELECT count(*) FROM {self.posted.relation(table.name)}")

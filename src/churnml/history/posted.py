@@ -18,6 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from churnml.errors import SourceError
 from churnml.history.asof import History, read_rows
@@ -100,8 +101,37 @@ class Posted:
         if not self.mark.number:
             return {}
         paths = [self.folder / MANIFEST, *map(self.file, self.tables)]
-        found = {str(path): path.stat() for path in paths}
+        try:
+            found = {str(path): path.stat() for path in paths}
+        except OSError as error:
+            raise self._lost(error) from error
         return {path: [item.st_size, item.st_mtime_ns] for path, item in found.items()}
+
+    def columns(self, table: str) -> pa.Schema:
+        """Read which columns the rows of a table have.
+
+        Raises
+        ------
+        SourceError
+            If its file is gone or damaged.
+        """
+        try:
+            return pq.read_schema(self.file(table))
+        except (OSError, pa.ArrowInvalid) as error:
+            raise self._lost(error) from error
+
+    def fits(self, contracts: Mapping[str, Table]) -> bool:
+        """Whether the rows of all tables can be read, and have the types of today's contracts."""
+        try:
+            return all(_fits(contracts[name], self.columns(name)) for name in self.tables)
+        except SourceError:
+            return False
+
+    def _lost(self, error: Exception) -> SourceError:
+        return SourceError(
+            f"{self.folder}: what was posted to the service cannot be read ({error}). "
+            "`churnml check` writes it anew from the service's store."
+        )
 
     def relation(self, table: str) -> str:
         """Write SQL of a table's rows, with their numbers."""
@@ -167,6 +197,11 @@ def laid_over(
     )
     rest = f"SELECT a.* FROM {base} AS a ANTI JOIN ({added}) AS b ON {same}"
     return Laid(f"{merged} UNION ALL BY NAME ({rest})", present, contradicting)
+
+
+def _fits(table: Table, there: pa.Schema) -> bool:
+    types = {column.name: ARROW_TYPES[column.kind] for column in table.columns}
+    return all(types.get(c.name, c.type) == c.type for c in there)
 
 
 def _first(table: Table, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -46,23 +47,30 @@ def lay_out(events: Events, contracts: Mapping[str, Table], folder: Path) -> Pos
     last = events.last()
     mark = Mark(last, events.digest(last) or "") if last else NOTHING_POSTED
     there = Posted.read(folder)
-    tables = tuple(name for name in events.tables() if name in contracts)
-    if (there.mark, there.tables) == (mark, tables):
+    tables = [name for name in events.tables() if name in contracts]
+    if (there.mark, list(there.tables)) == (mark, tables) and there.fits(contracts):
         return there
     folder.mkdir(parents=True, exist_ok=True)
-    newest = max(events.newest(tables).values(), default=None)
-    found = Posted(folder, mark, newest, tables)
-    for name in tables:
-        _write(events, contracts[name], found.file(name))
-    found.write_manifest()
-    return found
+    newest = {name: _write(events, contracts[name], folder, last) for name in tables}
+    # A table whose first event came meanwhile is one of the next time.
+    found = {name: time for name, time in newest.items() if time is not None}
+    posted = Posted(folder, mark, max(found.values(), default=None), tuple(found))
+    posted.write_manifest()
+    return posted
 
 
-def _write(events: Events, table: Table, path: Path) -> None:
-    parts = [
-        arranged(table, [item.row for item in part], [item.number or 0 for item in part])
-        for part in events.all(table.name)
-    ]
+def _write(events: Events, table: Table, folder: Path, last: int) -> dt.datetime | None:
+    """Write the rows of a table up to an event; tell when the latest became known."""
+    parts, newest = [], []
+    for part in events.all(table.name):
+        rows = [item for item in part if (item.number or 0) <= last]
+        if rows:
+            parts.append(arranged(table, [r.row for r in rows], [r.number or 0 for r in rows]))
+            newest.append(max(item.known_at for item in rows))
+    if not parts:
+        return None
+    path = Posted(folder).file(table.name)
     beside = path.with_name(f".{path.name}.unfinished")
     pq.write_table(pa.concat_tables(parts, promote_options="default"), beside, compression="zstd")
     beside.replace(path)
+    return max(newest)
