@@ -59,6 +59,12 @@ def test_times_are_utc_where_they_name_no_zone(text: str, time: dt.datetime) -> 
 @pytest.mark.parametrize(
     ("table", "row", "at", "why"),
     [
+        (
+            "usage",
+            {**EVENT, "account_id": "a\0"},
+            "account_id",
+            "an id without the character NUL was expected.",
+        ),
         ("usage", {**EVENT, "quantiy": 1}, "quantiy", "unknown. Did you mean 'quantity'?"),
         ("usage", {"account_id": "a", "occurred_at": "2024-01-01"}, "event", "missing: what was"),
         ("usage", {**EVENT, "event": None}, "event", "valid string"),

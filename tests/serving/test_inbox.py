@@ -42,14 +42,16 @@ class World:
     store: Store
     clean: History
 
-    def post(self, *rows: tuple[str, dict[str, Any]], at: dt.datetime = NOW) -> dict[str, str]:
+    def post(
+        self, *rows: tuple[str, dict[str, Any]], at: dt.datetime = NOW, source: str = "app"
+    ) -> dict[str, str]:
         """Post rows; give what was refused."""
         first = self.store.events.last()
         events = [
             {"id": str(number), "table": table, "row": row}
             for number, (table, row) in enumerate(rows, first)
         ]
-        body = json.dumps({"source": "app", "events": events}).encode()
+        body = json.dumps({"source": source, "events": events}).encode()
         inbox = Inbox(self.project.sources, self.store.events)
         try:
             inbox.take(body, self.clean, at, key_id="k", request_id="r", most=1000)
@@ -209,3 +211,11 @@ def test_what_is_posted_while_rows_are_laid_out_waits_for_the_next_time(
 
     assert (found.mark.number, found.tables) == (1, ("tickets",))
     assert found.newest == dt.datetime(2024, 4, 1)
+
+
+def test_names_that_postgresql_cannot_keep_are_refused(world: Callable[..., World]) -> None:
+    here = world(**GIVEN)
+
+    assert here.post(ticket("A", 1), source="a\0").keys() == {"source"}
+    assert here.post(ticket("A\0", 1)).keys() == {"events.0.row.account_id"}
+    assert here.post(ticket("A", 1, ticket_id="\0")).keys() == {"events.0.row.ticket_id"}

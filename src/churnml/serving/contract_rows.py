@@ -180,7 +180,8 @@ def _value(column: Column) -> CoreSchema:
         return core_schema.literal_schema(list(column.choices))
     match column.kind:
         case Kind.ID:
-            return core_schema.str_schema(strict=True, min_length=1, max_length=ID_LENGTH)
+            text = core_schema.str_schema(strict=True, min_length=1, max_length=ID_LENGTH)
+            return core_schema.no_info_after_validator_function(_id, text)
         case Kind.STRING:
             return core_schema.str_schema(strict=True, min_length=1 if column.required else None)
         case Kind.NUMBER:
@@ -199,6 +200,12 @@ def _value(column: Column) -> CoreSchema:
         case Kind.TIME:
             text = core_schema.str_schema(strict=True)
             return core_schema.no_info_after_validator_function(_time, text)
+
+
+def _id(text: str) -> str:
+    if "\0" in text:  # which PostgreSQL keeps in no text
+        raise _said("an id without the character NUL was expected")
+    return text
 
 
 def _time(text: str) -> dt.datetime:

@@ -14,6 +14,8 @@ ID_LENGTH = 256  # characters of an account's name
 ISO_TIME = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?$"
 
 AccountId = Annotated[str, Field(min_length=1, max_length=ID_LENGTH)]
+# PostgreSQL keeps no NUL in a text.
+EventName = Annotated[str, Field(min_length=1, max_length=ID_LENGTH, pattern=r"^[^\x00]*$")]
 TIMES = "ISO 8601; UTC where no zone is given."
 Time = Annotated[str, Field(pattern=ISO_TIME, description=TIMES)]
 FeatureValue = float | bool | str | None
@@ -78,9 +80,7 @@ class WhatIf(Body):
 class Event(Body):
     """A row of history."""
 
-    id: str = Field(
-        min_length=1, max_length=ID_LENGTH, description="Names it, among those of its source."
-    )
+    id: EventName = Field(description="Names it, among those of its source.")
     table: str = Field(max_length=ID_LENGTH, description="Of which table it is a row.")
     row: dict[str, Any] = Field(
         description="The columns of the table's contract; a time without a zone is UTC."
@@ -90,7 +90,7 @@ class Event(Body):
 class EventsToKeep(Body):
     """Rows of history, of one source."""
 
-    source: str = Field(min_length=1, max_length=ID_LENGTH, description="What posts them.")
+    source: EventName = Field(description="What posts them.")
     events: list[Event] = Field(min_length=1, max_length=1000)
 
 
