@@ -127,6 +127,20 @@ def test_what_contradicts_is_told(folder: Path) -> None:
     assert (finding.rows, finding.severity) == (1, "warning")
 
 
+def test_that_a_row_is_completed_later_is_no_contradiction(folder: Path) -> None:
+    opened = {"note_id": "n", "account_id": "A", "noted_at": day(2), "concern": True}
+    again = {**opened, "recorded_at": day(5)}
+    posted = post(folder, day(6), notes=rows("notes", {**opened, "recorded_at": day(3)}, again))
+    (folder / "sources.toml").write_text(SOURCES)
+    report = ingest(
+        read_sources(folder / "sources.toml"),
+        base=folder, into=folder / "history", quarantine=folder / "aside", clock=NOW, posted=posted,
+    )  # fmt: skip
+
+    (notes,) = (item for item in report.tables if item.name == "notes")
+    assert (notes.clean, notes.posted, notes.findings) == (1, 2, ())
+
+
 def test_a_table_may_be_posted_alone(folder: Path) -> None:
     said = {
         "message_id": "m1", "account_id": "A", "sent_at": day(6), "direction": "inbound",

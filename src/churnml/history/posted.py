@@ -193,7 +193,7 @@ def laid_over(
     merged = f"SELECT {_named(key)}, {values} FROM {touched} GROUP BY {_named(key)}"
     contradicting = (
         f"SELECT count(*) FROM ({added}) AS a JOIN ({merged}) AS b ON {same} "
-        f"WHERE {_contradiction([name for name in present if name in more and name not in key])}"
+        f"WHERE {_contradiction(n for n in present if n in more and n not in {*key, RECORDED_AT})}"
     )
     rest = f"SELECT a.* FROM {base} AS a ANTI JOIN ({added}) AS b ON {same}"
     return Laid(f"{merged} UNION ALL BY NAME ({rest})", present, contradicting)
