@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from churnml.project import Project
+from churnml.serving.live import Live
+from churnml.serving.scores import ScoreList
 from churnml.training.workflow import Trained
 
 
@@ -106,6 +108,28 @@ def test_history_is_read_again_when_it_was_replaced(serving: Any, own: Project) 
     ask.service.histories.look()
     assert ask.service.histories.now is not before
     assert ask.service.histories.now.observed_until == before.observed_until
+
+
+def test_accounts_are_scored_while_history_is_replaced(
+    serving: Any, own: Project, scores: ScoreList, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two names there is for an instant no folder of history at all."""
+    ask = serving(own)
+    aside, read = own.history.with_name("aside"), Live.of
+
+    def gone(*given: Any) -> Any:
+        own.history.rename(aside)
+        monkeypatch.setattr(Live, "of", read)
+        try:
+            return read(*given)
+        finally:
+            aside.rename(own.history)
+
+    monkeypatch.setattr(Live, "of", gone)
+    account = scores.scores[0].account_id
+    answer = ask("POST", "/v1/scores/accounts", json={"account_ids": [account]})
+
+    assert (answer.status_code, answer.json()["not_scored"]) == (200, [])
 
 
 def test_history_that_cannot_be_read_leaves_the_old_one(serving: Any, own: Project) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from churnml.errors import DataError, LabelError
+from churnml.errors import DataError, LabelError, SourceError
 from churnml.explain.reasons import Telling
 from churnml.features.engine import compute_live
 from churnml.features.facts import compile_catalogue
@@ -141,10 +141,11 @@ class Accounts:
         DataError
             If `as_of` lies beyond what was observed.
         """
-        found = self._score(loaded, accounts, as_of)
         try:
+            found = self._score(loaded, accounts, as_of)
             require_unchanged(self._project, self._histories.now)
-        except DataError:  # it was replaced meanwhile, and what was read may be of two
+        except (DataError, SourceError):
+            # It may have been replaced meanwhile: what was read may be of two, or be gone.
             self._histories.look()
             return self._score(loaded, accounts, as_of)
         return found
