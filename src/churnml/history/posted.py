@@ -306,6 +306,8 @@ def _merged(table: Table, base: pa.Table, posted: pa.Table) -> pa.Table:
 def _derived(
     accounts: Table, data: Mapping[str, pa.Table], tables: Mapping[str, Table]
 ) -> pa.Table:
+    import duckdb
+
     with duckdb.connect(":memory:") as connection:
         for name in tables:
             connection.register(name, data[name])
