@@ -80,6 +80,24 @@ def test_the_next_score_tells_of_an_event(send: Sender, account: str) -> None:
     assert 0 < float(lag) < 60
 
 
+def test_what_was_posted_is_among_the_messages_of_its_account(send: Sender, account: str) -> None:
+    said = {
+        "message_id": "m-new", "account_id": account, "sent_at": send.later(60),
+        "direction": "inbound", "text": "Please cancel our subscription.",
+    }  # fmt: skip
+    send({"id": "1", "table": "messages", "row": said})
+
+    key = {"Authorization": f"Bearer {send.ask.key_for(Scope.ACT)}"}
+    (found,) = send.ask("GET", f"/v1/accounts/{account}/messages?limit=1", headers=key).json()[
+        "messages"
+    ]
+    assert (found["text_id"], found["text"]) == (
+        "messages/m-new",
+        "Please cancel our subscription.",
+    )
+    assert found["reading"]["intents"] == ["cancel_request"]
+
+
 def test_an_event_is_kept_once(send: Sender, account: str) -> None:
     event = send.login("1", account)
     assert send(event, event).json() == {"accepted": 1, "repeated": 1}

@@ -101,19 +101,19 @@ def create_app(service: Service) -> FastAPI:
         texts.corrections,
     ):
         app.include_router(router)
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(ChurnMLError, _unavailable)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _unfit)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
-    # Around all of the framework, whose own layers would else stand before the shortcut.
-    app.middleware_stack = Edge(
-        Shortcut(app.build_middleware_stack(), service, scores.WAYS),
+    app.add_middleware(Shortcut, service=service, ways=scores.WAYS)
+    app.add_middleware(
+        Edge,
         settings=service.settings,
         metrics=service.metrics,
         log=service.log,
         streams=[scores.BULK],
     )
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(ChurnMLError, _unavailable)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _unfit)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
 
 

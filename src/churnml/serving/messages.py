@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from churnml.history.asof import History
     from churnml.project import Project
     from churnml.serving.histories import Histories
+    from churnml.serving.live import Live
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def messages(
     account_id: str,
     limit: int,
     earlier: Earlier | None = None,
+    *,
+    live: Live | None = None,
 ) -> list[dict[str, Any]] | None:
     """List what an account's people wrote, the latest first.
 
@@ -57,6 +60,8 @@ def messages(
         How many at most.
     earlier : Earlier, optional
         Where to go on; from the latest if omitted.
+    live : Live, optional
+        Adds what was posted since.
 
     Returns
     -------
@@ -64,13 +69,18 @@ def messages(
         In values that JSON knows; None where history does not know the account.
     """
     history = histories.now
-    found = _messages(history, account_id, limit, earlier)
+    found = _messages(_up_to_now(history, live, account_id), account_id, limit, earlier)
     try:
         require_unchanged(project, history)
     except DataError:  # it was replaced meanwhile, and what was read may be of two
         histories.look()
-        found = _messages(histories.now, account_id, limit, earlier)
+        now = _up_to_now(histories.now, live, account_id)
+        found = _messages(now, account_id, limit, earlier)
     return found
+
+
+def _up_to_now(history: History, live: Live | None, account_id: str) -> History:
+    return history if live is None else live.of(history, [account_id])
 
 
 def _messages(

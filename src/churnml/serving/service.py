@@ -17,6 +17,7 @@ from churnml.serving.answers import answer
 from churnml.serving.bundles import InCharge, Loaded
 from churnml.serving.histories import Histories
 from churnml.serving.inbox import Inbox
+from churnml.serving.live import Live
 from churnml.serving.logs import Log
 from churnml.serving.metrics import Metrics
 from churnml.serving.names import NamesInCharge
@@ -62,6 +63,8 @@ class Service:
         Takes events, where there is history.
     sent : SentHistories or None
         Reads history that is sent along.
+    live : Live or None
+        Adds to history what was posted since.
     metrics : Metrics
         What is measured.
     log : logger
@@ -76,6 +79,7 @@ class Service:
     accounts: Accounts | None
     inbox: Inbox | None
     sent: SentHistories | None
+    live: Live | None
     metrics: Metrics
     log: Log
     access: Access = field(init=False)

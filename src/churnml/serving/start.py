@@ -75,7 +75,7 @@ def start(
         log.error("history refused", why=str(error))
 
     bundles = InCharge(project, recipe, model, swapped=swapped, refused=bundle_refused)
-    histories = accounts = inbox = sent = None
+    histories = accounts = inbox = sent = live = None
     if not isinstance(bundles.now.bundle.manifest.label, ColumnLabel):
         histories = Histories(project, opened=opened, refused=history_refused)
         live = Live(project, store.events)
@@ -83,4 +83,6 @@ def start(
         inbox = Inbox(project.sources, store.events)
         sent = SentHistories(histories, live)
     bounds = settings or Settings()
-    return Service(project, bounds, store, bundles, histories, accounts, inbox, sent, metrics, log)
+    return Service(
+        project, bounds, store, bundles, histories, accounts, inbox, sent, live, metrics, log
+    )

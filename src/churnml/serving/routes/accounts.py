@@ -153,7 +153,13 @@ async def written(
         )
     await note(request, "messages.read", account_id)
     found = await service.aside(
-        messages, service.project, service.histories, account_id, limit + 1, earlier
+        messages,
+        service.project,
+        service.histories,
+        account_id,
+        limit + 1,
+        earlier,
+        live=service.live,
     )
     if found is None:
         raise Problem(404, "unknown-account", "history knows no such account.")
